@@ -1,0 +1,152 @@
+"""The table of data sets that `--data` chooses from, and the shape that they all come in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vae_jax.errors import InputError
+
+CHUNK = 4096  # images looked at together when a whole set is checked
+
+
+class Examples(NamedTuple):
+    """Images and, perhaps, labels: a data set, a batch, or one example.
+
+    Attributes:
+      x: `[n, height, width, channels]` or `[n, features]`; uint8 0..255, or float32 as it is.
+      y: `[n]` int32 labels, or None.
+    """
+
+    x: Any
+    y: Any = None
+
+
+class Dataset(NamedTuple):
+    """A data set in three parts. The test part is never trained on.
+
+    Attributes:
+      name: as `--data` took it.
+      train: what is trained on.
+      validation: what is looked at during training.
+      test: what is reported; the published test set where there is one.
+      classes: how many labels there are; 0 without labels.
+    """
+
+    name: str
+    train: Examples
+    validation: Examples
+    test: Examples
+    classes: int = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """One entry of `DATASETS`.
+
+    Attributes:
+      name: what `--data` takes.
+      load: the folder of files that the user fetched, or None -> the data set.
+      epochs: a training length that shows something.
+    """
+
+    name: str
+    load: Callable[[Path | None], Dataset]
+    epochs: int
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (self.load.__doc__ or "").partition("\n")[0]
+
+
+DATASETS: dict[str, Source] = {}
+
+
+def register(name: str, *, epochs: int) -> Callable:
+    """Put the decorated loader into `DATASETS` under `name`."""
+
+    def enter(load):
+        if name in DATASETS:
+            raise ValueError(f"a data set named {name!r} exists already; choose another name.")
+        DATASETS[name] = Source(name, load, epochs)
+        return load
+
+    return enter
+
+
+def checked(x: np.ndarray, y: np.ndarray | None, origin: str) -> Examples:
+    """Images and labels as training wants them, or an error that says what to change.
+
+    Args:
+      x: `[n, height, width, channels]`, `[n, height, width]` or `[n, features]`; uint8, bool, or float in [0, 1].
+      y: `[n]` integers from 0, or None.
+      origin: what to call the data in an error.
+
+    Raises:
+      InputError: another rank or dtype, no images, values not finite or out of range, labels that do not fit.
+    """
+    expected = "expected x as [n, height, width, channels] or [n, features]"
+    if x.ndim not in (2, 3, 4):
+        raise InputError(f"{origin}: x has shape {x.shape}; {expected}.")
+    if 0 in x.shape:
+        raise InputError(f"{origin}: x is empty, shape {x.shape}; {expected} with n at least 1.")
+    if x.ndim == 4 and x.shape[-1] not in (1, 3):
+        raise InputError(f"{origin}: x has {x.shape[-1]} channels, shape {x.shape}; expected 1 or 3, last.")
+    if x.ndim == 3:
+        x = x[..., None]
+    if x.dtype == bool:
+        x = x.astype(np.uint8) * np.uint8(255)
+    elif np.issubdtype(x.dtype, np.floating):
+        x = x.astype(np.float32)
+        _expect_unit_interval(x, origin)
+    elif x.dtype != np.uint8:
+        raise InputError(f"{origin}: x is {x.dtype}; expected uint8 0..255 or float in [0, 1]. Convert with x.astype.")
+    if y is None:
+        return Examples(x)
+    if y.shape != x.shape[:1] or not np.issubdtype(y.dtype, np.integer):
+        raise InputError(f"{origin}: y is {y.dtype} {y.shape}; expected {x.shape[0]} integers, one for each image.")
+    if y.min() < 0:
+        raise InputError(f"{origin}: y goes down to {y.min()}; expected labels counted from 0.")
+    return Examples(x, y.astype(np.int32))
+
+
+def split(name: str, data: Examples, *, validation: float, test: float) -> Dataset:
+    """A data set without published parts, dealt into three in an order that is the same everywhere.
+
+    Raises:
+      InputError: too few images for three parts.
+    """
+    n = data.x.shape[0]
+    held, tested = round(n * validation), round(n * test)
+    if min(held, tested) < 1:
+        raise InputError(f"{name}: {n} images are too few to train, validate and test on; expected at least 10.")
+    # RandomState's stream is frozen by NumPy's policy; Generator's is not.
+    order = np.random.RandomState(0).permutation(n)
+    parts = order[held + tested :], order[:held], order[held : held + tested]
+    return Dataset(name, *(rows(data, np.sort(part)) for part in parts), classes=count_classes(data))
+
+
+def count_classes(data: Examples) -> int:
+    """One more than the largest label; 0 without labels."""
+    return 0 if data.y is None else int(data.y.max()) + 1
+
+
+def rows(data: Examples, index: np.ndarray | slice) -> Examples:
+    """The examples at an index array or a slice."""
+    return Examples(data.x[index], None if data.y is None else data.y[index])
+
+
+def _expect_unit_interval(x: np.ndarray, origin: str) -> None:
+    for start in range(0, x.shape[0], CHUNK):
+        part = x[start : start + CHUNK]
+        if not np.isfinite(part).all():
+            row = start + int(np.argwhere(~np.isfinite(part))[0, 0])
+            raise InputError(f"{origin}: image {row} of x holds NaN or infinity; expected numbers in [0, 1].")
+        if part.min() < 0 or part.max() > 1:
+            raise InputError(
+                f"{origin}: x goes from {part.min():g} to {part.max():g}; expected float in [0, 1] or uint8 0..255. "
+                "Divide by 255 or convert with x.astype('uint8')."
+            )

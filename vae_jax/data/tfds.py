@@ -1,0 +1,152 @@
+"""Data sets of tensorflow-datasets: fetched and checked by TFDS, stacked once into `.npy`, memory-mapped after."""
+
+import gzip
+import os
+import shutil
+import socket
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from vae_jax.data.table import DATASETS, Dataset, Examples, checked, count_classes, rows, split
+from vae_jax.errors import InputError, nearest
+
+OFFLINE = "Offline, --data digits works, and so does an .npz file of your own"
+
+
+def load_named(name: str, manual_dir: Path | None) -> Dataset:
+    """Any image data set of TFDS by its name; the stock builders read with TensorFlow, the `[tensorflow]` extra.
+
+    Raises:
+      InputError: no such data set, TensorFlow missing, or no images in it.
+    """
+    import tensorflow_datasets as tfds
+
+    builders = tfds.list_builders(with_community_datasets=False)
+    if name.partition("/")[0].partition(":")[0] not in builders:
+        close = nearest(name, [*DATASETS, *builders]).partition("Choose")[0]
+        known = ", ".join(DATASETS)
+        raise InputError(
+            f"no data set {name!r}; {close}Choose from: {known}, an image data set of TFDS, or an .npz or .npy file."
+        )
+    try:
+        import tensorflow  # noqa: F401  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
+    except ImportError:
+        raise InputError(
+            f"TFDS reads {name!r} with TensorFlow, which is not installed; pip install 'vae-jax[tensorflow]'. "
+            f"Without it: {', '.join(DATASETS)}, or an .npz or .npy file."
+        ) from None
+    return load_builder(tfds.builder_cls(name), manual_dir)
+
+
+def load_builder(builder_class: Any, manual_dir: Path | None) -> Dataset:
+    """Prepare with TFDS (unless it lies prepared), stack, and split where TFDS has no validation or test part.
+
+    Args:
+      builder_class: a TFDS builder with features `image` and perhaps `label`.
+      manual_dir: a folder with the original files, in place of a download. Checksums are verified either way.
+
+    Raises:
+      InputError: the files are missing, damaged, or cannot be fetched; or there are no images in the data set.
+    """
+    builder = builder_class(file_format="array_record")
+    if "image" not in builder.info.features:
+        raise InputError(f"data set {builder.name!r} has no feature 'image'; expected an image data set.")
+    if not builder.info.splits:
+        _prepare(builder, manual_dir)
+    parts = {name: _stacked(builder, name) for name in builder.info.splits}
+    if "test" not in parts:
+        return split(builder.name, parts["train"], validation=0.1, test=0.1)
+    train, classes = parts["train"], count_classes(parts["train"])
+    if "validation" in parts:
+        return Dataset(builder.name, train, parts["validation"], parts["test"], classes)
+    # No published validation part: the last twelfth of the training part (5,000 of MNIST's 60,000).
+    held = len(train.x) // 12
+    return Dataset(builder.name, rows(train, slice(-held)), rows(train, slice(-held, None)), parts["test"], classes)
+
+
+def _prepare(builder: Any, manual_dir: Path | None) -> None:
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+    files = {info.filename: url for url, info in (builder.url_infos or {}).items()}
+    with ExitStack() as stack:
+        if manual_dir is None:
+            _expect_network(builder.name, files)
+        else:
+            manual_dir = _unpacked(builder.name, manual_dir, files, stack)
+        config = tfds.download.DownloadConfig(manual_dir=manual_dir, force_checksums_validation=True)
+        try:
+            builder.download_and_prepare(download_config=config)
+        except NonMatchingChecksumError as error:
+            file = next((file for file in files if file in str(error)), "a file")
+            raise InputError(
+                f"{file} is not the original of {builder.name}: its SHA-256 differs from the one TFDS registers. "
+                "Fetch it again."
+            ) from error
+        except (OSError, tfds.download.DownloadError) as error:
+            reason = str(error).splitlines()[0][:200]
+            raise InputError(f"{builder.name} could not be prepared in {builder.data_dir}: {reason}") from error
+
+
+def _expect_network(name: str, files: dict[str, str]) -> None:
+    """Fail at once where a host cannot be reached; TFDS would retry for minutes."""
+    if any(variable.lower() in ("http_proxy", "https_proxy", "all_proxy") for variable in os.environ):
+        return
+    for host in sorted({urlsplit(url).hostname or "" for url in files.values()}):
+        try:
+            socket.create_connection((host, 443 if host else 0), timeout=10).close()
+        except OSError as error:
+            raise InputError(
+                f"{name} is not on this machine and {host} cannot be reached ({error}). Put {', '.join(files)} into "
+                f"a folder and pass it as --manual-dir. {OFFLINE}."
+            ) from error
+
+
+def _unpacked(name: str, folder: Path, files: dict[str, str], stack: ExitStack) -> Path:
+    """The folder, or a temporary copy of it with its `.gz` files unpacked where TFDS wants them so."""
+    missing = [file for file in files if not (folder / file).is_file()]
+    packed = [file for file in missing if (folder / f"{file}.gz").is_file()]
+    if lacking := [file for file in missing if file not in packed]:
+        raise InputError(f"--manual-dir {folder} lacks {', '.join(lacking)} of {name}; put the original files there.")
+    if not packed:
+        return folder
+    target = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    for file in files:
+        if file in packed:
+            with gzip.open(folder / f"{file}.gz") as source, (target / file).open("wb") as sink:
+                shutil.copyfileobj(source, sink)
+        else:
+            (target / file).symlink_to((folder / file).resolve())
+    return target
+
+
+def _stacked(builder: Any, name: str) -> Examples:
+    """One part of the set as arrays, memory-mapped from `.npy` files that are made at the first reading."""
+    folder = Path(builder.data_dir)
+    fields = [field for field in ("image", "label") if field in builder.info.features]
+    paths = {field: folder / f"stacked-{name}-{field}.npy" for field in fields}
+    if not all(path.is_file() for path in paths.values()):
+        from tqdm import tqdm
+
+        source = builder.as_data_source(split=name)
+        records = tqdm(source, desc=f"reading {builder.name} {name}", unit="image", leave=False)
+        columns = list(zip(*([record[field] for field in fields] for record in records), strict=True))
+        for field, column in zip(fields, columns, strict=True):
+            _save_whole(paths[field], np.stack(column))
+    arrays = [np.load(paths[field], mmap_mode="r", allow_pickle=False) for field in fields]
+    x = arrays[0]
+    if x.dtype == np.uint8 and x.max() == 1:  # binary images stored as 0 and 1
+        x = x * np.uint8(255)
+    return checked(x, arrays[1] if len(arrays) > 1 else None, builder.name)
+
+
+def _save_whole(path: Path, array: np.ndarray) -> None:
+    """Written aside, then renamed: a reader never meets half a file."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npy", delete=False) as file:
+        np.save(file, array)
+    os.replace(file.name, path)

@@ -1,0 +1,15 @@
+"""Errors that a person can act on: scripts print them as one line, without a traceback."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """Something that the caller gave is wrong. The message says what, what was expected, and what to do."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'did you mean …? Choose from …' for an unknown name."""
+    names = list(known)
+    close = get_close_matches(name, names, n=1)
+    return (f"did you mean {close[0]!r}? " if close else "") + f"Choose from: {', '.join(names)}."

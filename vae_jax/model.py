@@ -1,0 +1,89 @@
+"""A variational autoencoder as four parts and pure functions of its parameters."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+from jax import Array
+
+from vae_jax.distributions import Bernoulli, Distribution, StandardNormal, draw
+
+Params = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class VAE:
+    """Encoder, decoder, likelihood and prior; no state, hashable, so it can be closed over by a compiled program.
+
+        model = VAE(DenseEncoder(latent=20), DenseDecoder(shape=(28, 28, 1)))
+        params = model.init(key, x)
+        q = model.encode(params, x)          # a distribution over z
+        p = model.decode(params, q.mean)     # a distribution over x
+
+    All functions take one example; lift them with `jax.vmap`. A label `y` is handed to the networks where it is given.
+
+    Attributes:
+      encoder: Flax module, x[, y] -> distribution over `[latent]`.
+      decoder: Flax module, z[, y] -> the numbers that `likelihood` reads.
+      likelihood: those numbers -> distribution over x; a Flax module, or any callable such as `Bernoulli`.
+      prior: a distribution over z; `None` is N(0, I) over `encoder.latent` dimensions.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+    likelihood: nn.Module | Callable[[Array], Distribution] = Bernoulli
+    prior: Distribution | None = None
+
+    def init(self, key: Array, x: Array, y: Array | None = None) -> Params:
+        """Parameters for examples of x's shape and dtype (and labels like y)."""
+        key_encoder, key_decoder, key_likelihood, key_z = jax.random.split(key, 4)
+        label = () if y is None else (y,)
+        params: Params = {"encoder": self.encoder.init(key_encoder, x, *label)}
+        z = draw(self.encode(params, x, y), key_z)
+        params["decoder"] = self.decoder.init(key_decoder, z, *label)
+        if isinstance(self.likelihood, nn.Module):
+            h = _apply(self.decoder, params["decoder"], z, y)
+            params["likelihood"] = self.likelihood.init(key_likelihood, h)
+        return params
+
+    def encode(self, params: Params, x: Array, y: Array | None = None) -> Any:
+        """q(z|x[, y]), a distribution over `[latent]`."""
+        return _apply(self.encoder, params["encoder"], x, y)
+
+    def decode(self, params: Params, z: Array, y: Array | None = None) -> Any:
+        """p(x|z[, y]), a distribution over x's shape."""
+        h = _apply(self.decoder, params["decoder"], z, y)
+        if isinstance(self.likelihood, nn.Module):
+            return self.likelihood.apply(params["likelihood"], h)
+        return self.likelihood(h)
+
+    def latent_prior(self) -> Distribution:
+        """p(z)."""
+        if self.prior is not None:
+            return self.prior
+        encoder: Any = self.encoder
+        return StandardNormal(encoder.latent)
+
+    def generate(self, key: Array, params: Params, n: int, y: Array | None = None) -> Array:
+        """The means of p(x|z) for n draws of z from the prior, `[n, *shape of x]`.
+
+        Args:
+          key: a typed key; the same key draws the same z whatever the parameters.
+          params: as `init` gives them.
+          n: how many.
+          y: `[n]` labels, for a conditional model.
+
+        Raises:
+          ValueError: y does not hold n labels.
+        """
+        if y is not None and y.shape[:1] != (n,):
+            raise ValueError(f"y must hold one label for each of the {n} images; got shape {y.shape}.")
+        z = jax.vmap(lambda key: draw(self.latent_prior(), key))(jax.random.split(key, n))
+        return jax.vmap(lambda z, y: self.decode(params, z, y).mean)(z, y)
+
+
+def _apply(module: nn.Module, params: Any, value: Array, label: Array | None) -> Any:
+    """A module's output, with the label where there is one."""
+    return module.apply(params, value) if label is None else module.apply(params, value, label)

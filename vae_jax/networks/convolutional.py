@@ -1,0 +1,76 @@
+"""Burgess's convolutional encoder and decoder, for square-ish images of any size from 8 pixels up.
+
+Burgess et al., *Understanding disentangling in β-VAE*, 2018, appendix A: four 4×4 convolutions of 32 channels and
+stride 2 take 64×64 to 4×4, then two dense layers of 256; the decoder is the mirror image. 32×32 needs one convolution
+less, 8×8 one only. Other sizes are padded with zeros to the next power of two (28 to 32) and cropped after decoding.
+"""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from vae_jax.distributions import Normal
+from vae_jax.networks.strided import Strided
+from vae_jax.networks.table import Shape, register
+
+CHANNELS = 32
+_SMALLEST = 4  # the side at which convolutions end
+
+
+def _halvings(shape: Shape) -> int:
+    """How many convolutions take the padded side to 4."""
+    return max((max(shape[:2]) - 1).bit_length() - 2, 1)
+
+
+def _margins(shape: Shape) -> list[tuple[int, int]]:
+    """Zeros before and after each axis of an image on its way to the padded square."""
+    side = _SMALLEST << _halvings(shape)
+    return [((side - size) // 2, (side - size + 1) // 2) for size in shape[:2]] + [(0, 0)]
+
+
+class ConvEncoder(nn.Module):
+    """x `[height, width, channels]` -> q(z|x) = N(mean, diag(exp(log_var))) over `[latent]`."""
+
+    latent: int
+    hidden: tuple[int, ...] = (256, 256)
+
+    @nn.compact
+    def __call__(self, x: Array) -> Normal:
+        h = jnp.pad(x, _margins(x.shape))
+        for _ in range(_halvings(x.shape)):
+            h = nn.relu(Strided(CHANNELS)(h))
+        h = jnp.ravel(h)
+        for width in self.hidden:
+            h = nn.relu(nn.Dense(width)(h))
+        return Normal(*jnp.split(nn.Dense(2 * self.latent, name="posterior")(h), 2))
+
+
+class ConvDecoder(nn.Module):
+    """z `[latent]` -> `[height, width, channels·outputs]`, the parameters of the likelihood."""
+
+    shape: Shape
+    hidden: tuple[int, ...] = (256, 256)
+    outputs: int = 1
+
+    @nn.compact
+    def __call__(self, z: Array) -> Array:
+        h = z
+        for width in (*self.hidden, _SMALLEST * _SMALLEST * CHANNELS):
+            h = nn.relu(nn.Dense(width)(h))
+        h = h.reshape(_SMALLEST, _SMALLEST, CHANNELS)
+        for _ in range(_halvings(self.shape) - 1):
+            h = nn.relu(Strided(CHANNELS, upwards=True)(h))
+        h = Strided(self.shape[-1] * self.outputs, upwards=True, name="likelihood")(h)
+        (top, _), (left, _), _ = _margins(self.shape)
+        height, width, _ = self.shape
+        return h[top : top + height, left : left + width]
+
+
+@register("conv", hidden=(256, 256))
+def conv(shape: Shape, latent: int, hidden: tuple[int, ...], outputs: int) -> tuple[nn.Module, nn.Module]:
+    """Burgess 2018: 4×4 convolutions of stride 2 and 32 channels down to 4×4, then dense layers of `--hidden`."""
+    if len(shape) != 3:
+        raise ValueError(
+            f"the conv model needs images [height, width, channels]; got shape {shape}. Use --model dense."
+        )
+    return ConvEncoder(latent, hidden), ConvDecoder(shape, hidden[::-1], outputs)

@@ -1,0 +1,104 @@
+"""The folder that a run leaves: what it was asked for, a row an epoch, and what came out."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vae_jax.errors import InputError
+
+# What may differ between a run and its resumption.
+FREE = ("out", "resume", "epochs", "manual_dir")
+
+
+class RunFolder:
+    """`config.json`, `metrics.jsonl` and `summary.json` in one folder.
+
+    Args:
+      path: made if it is not there.
+      config: the run's configuration, a dataclass.
+      resume: go on with the run that is in the folder.
+
+    Raises:
+      InputError: the folder cannot be written, holds a run already (without `resume`), or one of another configuration.
+    """
+
+    def __init__(self, path: Path, config: Any, *, resume: bool):
+        self.path = path
+        self._events: Any = None
+        wanted = json.loads(json.dumps(dataclasses.asdict(config), default=str))
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            found = json.loads((path / "config.json").read_text()) if (path / "config.json").exists() else None
+            if found is not None:
+                self._expect_continuation(found, wanted, resume)
+            _replace(path / "config.json", json.dumps(wanted, indent=2) + "\n")
+        except OSError as error:
+            raise InputError(f"--out {path} cannot be written ({error.strerror}); choose another folder.") from error
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path / 'config.json'} is not a run's configuration; choose another --out.") from error
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows written so far."""
+        file = self.path / "metrics.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def keep_rows(self, epochs: int) -> None:
+        """Drop what was written after `epochs`: a run that was cut may be a row ahead of its checkpoint."""
+        file = self.path / "metrics.jsonl"
+        lines = file.read_text().splitlines(keepends=True)[:epochs] if file.exists() else []
+        _replace(file, "".join(lines))
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """A row of `metrics.jsonl`, and the same numbers as TensorBoard events.
+
+        Args:
+          row: `epoch`, `step`, and parts of the data with their metrics: `{"train": {"rate": …}, "validation": {…}}`.
+        """
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        if self._events is None:
+            from tensorboardX import SummaryWriter
+
+            self._events = SummaryWriter(str(self.path / "tensorboard"), purge_step=row["step"])
+        for part in (name for name in row if isinstance(row[name], Mapping)):
+            for name, value in row[part].items():
+                self._events.add_scalar(f"{name}/{part}", value, row["step"])
+
+    def summarise(self, summary: Mapping[str, Any]) -> None:
+        """Write `summary.json`, last of all."""
+        if self._events is not None:
+            self._events.close()
+        _replace(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
+
+    def _expect_continuation(self, found: dict[str, Any], wanted: dict[str, Any], resume: bool) -> None:
+        if not resume:
+            raise InputError(f"{self.path} holds a run already; pass --resume to go on with it, or another --out.")
+        other = [
+            f"{name} was {found.get(name)!r}, now {value!r}"
+            for name, value in wanted.items()
+            if name not in FREE and found.get(name) != value
+        ]
+        if other:
+            raise InputError(f"{self.path} holds another run: {'; '.join(other)}. Choose another --out, or match it.")
+
+
+def free_folder(base: Path, *, resume: bool) -> Path:
+    """`base`, or `base-2`, `base-3`, … so that nothing is overwritten; with `resume`, the newest that exists."""
+    index, path = 1, base
+    while path.exists():
+        last = path
+        index += 1
+        path = base.with_name(f"{base.name}-{index}")
+        if resume and not path.exists():
+            return last
+    return path
+
+
+def _replace(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(text)
+    os.replace(aside, path)
