@@ -1,8 +1,10 @@
 """Running a command: a dataclass is its flags, and what goes wrong is one plain line."""
 
+import io
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from typing import TypeVar
 
 from vae_jax.errors import InputError
@@ -12,10 +14,31 @@ ConfigT = TypeVar("ConfigT")
 
 def command(main: Callable[[ConfigT], None], config: type[ConfigT], description: str) -> None:
     """Parse the command line into `config` and run `main`; an error that a person can act on is one line and exit 1."""
-    import tyro
-
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax and TFDS report their every step
     try:
-        main(tyro.cli(config, description=description))
+        main(_parse(config, description))
     except (InputError, ArithmeticError) as error:
         sys.exit(f"error: {error}")
+
+
+def _parse(config: type[ConfigT], description: str) -> ConfigT:
+    import tyro
+
+    printed = io.StringIO()
+    try:
+        with redirect_stderr(printed):
+            return tyro.cli(config, description=description)
+    except SystemExit as stop:
+        if stop.code:
+            raise InputError(_one_line(printed.getvalue())) from None
+        raise
+
+
+def _one_line(boxed: str) -> str:
+    """The message of tyro's box, and the flag that it thinks was meant."""
+    lines = [line.strip("│ ") for line in boxed.splitlines() if line.startswith("│")]
+    sections = " ".join(lines).split("─" * 8)
+    message = sections[0].strip()
+    meant = next((lines[i + 1] for i, line in enumerate(lines[:-1]) if line.startswith("Perhaps you meant")), None)
+    hint = f"did you mean {meant.split()[0]}? " if meant else ""
+    return f"{message}; {hint}see --help."

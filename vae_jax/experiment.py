@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
@@ -14,14 +14,10 @@ from vae_jax.errors import InputError, nearest
 from vae_jax.likelihoods import LIKELIHOODS
 from vae_jax.losses import LOSSES
 from vae_jax.model import VAE
-from vae_jax.networks import NETWORKS
+from vae_jax.networks import INITIALIZERS, NETWORKS, Sizes
 from vae_jax.training import Hyper, Recipe, hyperparameters
 
 PRIORS = {"normal": StandardNormal}
-
-
-def _choices(table: Any) -> str:
-    return ", ".join(table)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +42,8 @@ class Config:
     hidden: tuple[int, ...] | None = None
     """Widths of the hidden layers from the image inwards; the decoder mirrors them. Default: 400 (dense), 256 256
     (conv)."""
+    initializer: str = "lecun"
+    """Kernels at the start: lecun (variance 1/fan_in) or uniform (within ±1/√fan_in, PyTorch's default)."""
     latent: int = 10
     """Latent dimensions."""
     beta: float = 1.0
@@ -107,6 +105,7 @@ def check(config: Config) -> None:
         "likelihood": LIKELIHOODS,
         "prior": PRIORS,
         "model": NETWORKS,
+        "initializer": INITIALIZERS,
     }
     for flag, table in tables.items():
         name = getattr(config, flag)
@@ -137,10 +136,8 @@ def build(config: Config) -> Experiment:
     likelihood, network = LIKELIHOODS[config.likelihood], NETWORKS[config.model]
     hidden = network.hidden if config.hidden is None else config.hidden
     shape = dataset.train.x.shape[1:]
-    try:
-        encoder, decoder = network.build(shape, config.latent, hidden, getattr(likelihood, "outputs", 1))
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    outputs = getattr(likelihood, "outputs", 1)
+    encoder, decoder = network.build(Sizes(shape, config.latent, hidden, outputs, INITIALIZERS[config.initializer]))
     recipe = Recipe(
         model=VAE(encoder, decoder, likelihood, PRIORS[config.prior](config.latent)),
         loss=LOSSES[config.loss],

@@ -9,9 +9,19 @@ from pkgutil import iter_modules
 
 from vae_jax.networks.convolutional import ConvDecoder, ConvEncoder
 from vae_jax.networks.dense import DenseDecoder, DenseEncoder
-from vae_jax.networks.table import NETWORKS, Network, register
+from vae_jax.networks.table import INITIALIZERS, NETWORKS, Network, Sizes, register
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["NETWORKS", "ConvDecoder", "ConvEncoder", "DenseDecoder", "DenseEncoder", "Network", "register"]
+__all__ = [
+    "INITIALIZERS",
+    "NETWORKS",
+    "ConvDecoder",
+    "ConvEncoder",
+    "DenseDecoder",
+    "DenseEncoder",
+    "Network",
+    "Sizes",
+    "register",
+]

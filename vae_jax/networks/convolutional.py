@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from vae_jax.distributions import Normal
+from vae_jax.errors import InputError
 from vae_jax.networks.strided import Strided
-from vae_jax.networks.table import Shape, register
+from vae_jax.networks.table import INITIALIZERS, Initializer, Shape, Sizes, register
 
 CHANNELS = 32
 _SMALLEST = 4  # the side at which convolutions end
@@ -33,16 +34,17 @@ class ConvEncoder(nn.Module):
 
     latent: int
     hidden: tuple[int, ...] = (256, 256)
+    kernel_init: Initializer = INITIALIZERS["lecun"]
 
     @nn.compact
     def __call__(self, x: Array) -> Normal:
         h = jnp.pad(x, _margins(x.shape))
         for _ in range(_halvings(x.shape)):
-            h = nn.relu(Strided(CHANNELS)(h))
+            h = nn.relu(Strided(CHANNELS, kernel_init=self.kernel_init)(h))
         h = jnp.ravel(h)
         for width in self.hidden:
-            h = nn.relu(nn.Dense(width)(h))
-        return Normal(*jnp.split(nn.Dense(2 * self.latent, name="posterior")(h), 2))
+            h = nn.relu(nn.Dense(width, kernel_init=self.kernel_init)(h))
+        return Normal(*jnp.split(nn.Dense(2 * self.latent, kernel_init=self.kernel_init, name="posterior")(h), 2))
 
 
 class ConvDecoder(nn.Module):
@@ -51,26 +53,30 @@ class ConvDecoder(nn.Module):
     shape: Shape
     hidden: tuple[int, ...] = (256, 256)
     outputs: int = 1
+    kernel_init: Initializer = INITIALIZERS["lecun"]
 
     @nn.compact
     def __call__(self, z: Array) -> Array:
         h = z
         for width in (*self.hidden, _SMALLEST * _SMALLEST * CHANNELS):
-            h = nn.relu(nn.Dense(width)(h))
+            h = nn.relu(nn.Dense(width, kernel_init=self.kernel_init)(h))
         h = h.reshape(_SMALLEST, _SMALLEST, CHANNELS)
         for _ in range(_halvings(self.shape) - 1):
-            h = nn.relu(Strided(CHANNELS, upwards=True)(h))
-        h = Strided(self.shape[-1] * self.outputs, upwards=True, name="likelihood")(h)
+            h = nn.relu(Strided(CHANNELS, upwards=True, kernel_init=self.kernel_init)(h))
+        features = self.shape[-1] * self.outputs
+        h = Strided(features, upwards=True, kernel_init=self.kernel_init, name="likelihood")(h)
         (top, _), (left, _), _ = _margins(self.shape)
         height, width, _ = self.shape
         return h[top : top + height, left : left + width]
 
 
 @register("conv", hidden=(256, 256))
-def conv(shape: Shape, latent: int, hidden: tuple[int, ...], outputs: int) -> tuple[nn.Module, nn.Module]:
+def conv(sizes: Sizes) -> tuple[nn.Module, nn.Module]:
     """Burgess 2018: 4×4 convolutions of stride 2 and 32 channels down to 4×4, then dense layers of `--hidden`."""
-    if len(shape) != 3:
-        raise ValueError(
-            f"the conv model needs images [height, width, channels]; got shape {shape}. Use --model dense."
-        )
-    return ConvEncoder(latent, hidden), ConvDecoder(shape, hidden[::-1], outputs)
+    if len(sizes.shape) != 3:
+        raise InputError(f"--model conv: needs images [height, width, channels]; got {sizes.shape}. Use --model dense.")
+    init = sizes.kernel_init
+    return (
+        ConvEncoder(sizes.latent, sizes.hidden, kernel_init=init),
+        ConvDecoder(sizes.shape, sizes.hidden[::-1], sizes.outputs, kernel_init=init),
+    )

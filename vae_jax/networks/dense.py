@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from vae_jax.distributions import Normal
-from vae_jax.networks.table import Shape, register
+from vae_jax.errors import InputError
+from vae_jax.networks.table import INITIALIZERS, Initializer, Shape, Sizes, register
 
 
 class DenseEncoder(nn.Module):
@@ -17,13 +18,14 @@ class DenseEncoder(nn.Module):
     latent: int
     hidden: tuple[int, ...] = (400,)
     activation: Callable[[Array], Array] = nn.relu
+    kernel_init: Initializer = INITIALIZERS["lecun"]
 
     @nn.compact
     def __call__(self, x: Array) -> Normal:
         h = jnp.ravel(x)
         for width in self.hidden:
-            h = self.activation(nn.Dense(width)(h))
-        return Normal(*jnp.split(nn.Dense(2 * self.latent, name="posterior")(h), 2))
+            h = self.activation(nn.Dense(width, kernel_init=self.kernel_init)(h))
+        return Normal(*jnp.split(nn.Dense(2 * self.latent, kernel_init=self.kernel_init, name="posterior")(h), 2))
 
 
 class DenseDecoder(nn.Module):
@@ -36,25 +38,30 @@ class DenseDecoder(nn.Module):
     hidden: tuple[int, ...] = (400,)
     activation: Callable[[Array], Array] = nn.relu
     outputs: int = 1
+    kernel_init: Initializer = INITIALIZERS["lecun"]
 
     @nn.compact
     def __call__(self, z: Array) -> Array:
         h = z
         for width in self.hidden:
-            h = self.activation(nn.Dense(width)(h))
-        h = nn.Dense(math.prod(self.shape) * self.outputs, name="likelihood")(h)
+            h = self.activation(nn.Dense(width, kernel_init=self.kernel_init)(h))
+        h = nn.Dense(math.prod(self.shape) * self.outputs, kernel_init=self.kernel_init, name="likelihood")(h)
         return h.reshape(*self.shape[:-1], self.shape[-1] * self.outputs)
 
 
 @register("dense", hidden=(400,))
-def dense(shape: Shape, latent: int, hidden: tuple[int, ...], outputs: int) -> tuple[nn.Module, nn.Module]:
+def dense(sizes: Sizes) -> tuple[nn.Module, nn.Module]:
     """Fully connected, ReLU; `--hidden 500 500` from the image inwards, mirrored in the decoder."""
-    return DenseEncoder(latent, hidden), DenseDecoder(shape, hidden[::-1], outputs=outputs)
+    init = sizes.kernel_init
+    return (
+        DenseEncoder(sizes.latent, sizes.hidden, kernel_init=init),
+        DenseDecoder(sizes.shape, sizes.hidden[::-1], outputs=sizes.outputs, kernel_init=init),
+    )
 
 
 @register("linear", hidden=())
-def linear(shape: Shape, latent: int, hidden: tuple[int, ...], outputs: int) -> tuple[nn.Module, nn.Module]:
+def linear(sizes: Sizes) -> tuple[nn.Module, nn.Module]:
     """No hidden layer and no nonlinearity: with a Gaussian likelihood, probabilistic PCA."""
-    if hidden:
-        raise ValueError(f"the linear model has no hidden layers; got --hidden {' '.join(map(str, hidden))}.")
-    return DenseEncoder(latent, ()), DenseDecoder(shape, (), outputs=outputs)
+    if sizes.hidden:
+        raise InputError(f"--hidden {' '.join(map(str, sizes.hidden))}: the linear model has no hidden layers.")
+    return dense(sizes)

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from vae_jax.networks.table import INITIALIZERS, Initializer
+
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
@@ -56,10 +58,11 @@ class Strided(nn.Module):
 
     features: int
     upwards: bool = False
+    kernel_init: Initializer = INITIALIZERS["lecun"]
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (4, 4, x.shape[-1], self.features))
+        kernel = self.param("kernel", self.kernel_init, (4, 4, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         convolve = up if self.upwards else down
         y = convolve(x, kernel, native=jax.default_backend() != "cpu")

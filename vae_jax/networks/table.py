@@ -2,10 +2,37 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 
 Shape = tuple[int, ...]
+Initializer = Callable[..., Any]
+
+# Kernels are drawn with variance 1/fan_in (Linen's default) or, as PyTorch does, uniformly within ±1/√fan_in: a third
+# of that variance. Biases start at zero.
+INITIALIZERS: dict[str, Initializer] = {
+    "lecun": nn.initializers.lecun_normal(),
+    "uniform": nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
+}
+
+
+class Sizes(NamedTuple):
+    """What a pair of networks is built for.
+
+    Attributes:
+      shape: of one example, `[height, width, channels]` or `[features]`.
+      latent: latent dimensions.
+      hidden: widths of the hidden layers from the image inwards.
+      outputs: how many numbers the likelihood asks for per pixel and channel.
+      kernel_init: of every layer.
+    """
+
+    shape: Shape
+    latent: int
+    hidden: tuple[int, ...]
+    outputs: int = 1
+    kernel_init: Initializer = INITIALIZERS["lecun"]
 
 
 @dataclass(frozen=True)
@@ -14,12 +41,12 @@ class Network:
 
     Attributes:
       name: what `--model` takes.
-      build: `(shape, latent, hidden, outputs) -> (encoder, decoder)`; raises ValueError for a shape it cannot take.
+      build: `Sizes -> (encoder, decoder)`; raises InputError for what it cannot take.
       hidden: the widths of the hidden layers where none are given.
     """
 
     name: str
-    build: Callable[[Shape, int, tuple[int, ...], int], tuple[nn.Module, nn.Module]]
+    build: Callable[[Sizes], tuple[nn.Module, nn.Module]]
     hidden: tuple[int, ...]
 
     @property
