@@ -35,10 +35,10 @@ def _parse(config: type[ConfigT], description: str) -> ConfigT:
 
 
 def _one_line(boxed: str) -> str:
-    """The message of tyro's box, and the flag that it thinks was meant."""
-    lines = [line.strip("│ ") for line in boxed.splitlines() if line.startswith("│")]
-    sections = " ".join(lines).split("─" * 8)
-    message = sections[0].strip()
+    """The message of tyro's box, which ends at a ruled line, and the flag that it thinks was meant."""
+    lines = [line.strip(" │") for line in boxed.splitlines()][1:]
+    rules = [i for i, line in enumerate(lines) if set(line) <= set("─-╰╯")]
+    message = " ".join(lines[: min(rules, default=None)])
     meant = next((lines[i + 1] for i, line in enumerate(lines[:-1]) if line.startswith("Perhaps you meant")), None)
     hint = f"did you mean {meant.split()[0]}? " if meant else ""
     return f"{message}; {hint}see --help."

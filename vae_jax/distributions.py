@@ -101,9 +101,11 @@ class Bernoulli(NamedTuple):
 
     def log_prob(self, x: ArrayLike) -> Array:
         """log p(x), a scalar in nats; x in [0, 1], of the logits' shape."""
-        # x·l − max(l, 0) first: for a binary x it is exact, so no small number is lost in a large one.
-        linear = x * self.logits - jnp.maximum(self.logits, 0.0)
-        return jnp.sum(linear - jnp.log1p(jnp.exp(-jnp.abs(self.logits))))
+        # x·l − max(l, 0) first: for a binary x it is exact, so no small number is lost in a large one. Both kinks, of
+        # max and of |l|, are written as one condition: their slopes at l = 0 must agree for the gradient to be x − ½.
+        positive = self.logits >= 0
+        linear = x * self.logits - jnp.where(positive, self.logits, 0.0)
+        return jnp.sum(linear - jnp.log1p(jnp.exp(jnp.where(positive, -self.logits, self.logits))))
 
 
 class Delta(NamedTuple):

@@ -27,6 +27,9 @@ from vae_jax.model import VAE, Params
 Hyper = dict[str, Array]
 Metrics = dict[str, Array]
 
+# What is folded into the run's key for each of its uses; then the epoch or the step is.
+_INIT, _ORDER, _NOISE = range(3)
+
 
 class State(NamedTuple):
     """Everything that training changes. The keys of a step come from the run's key and `step`, so none is kept."""
@@ -72,8 +75,7 @@ def hyperparameters(recipe: Recipe, **values: ArrayLike) -> Hyper:
 
 def init(recipe: Recipe, key: Array, data: Examples) -> State:
     """The state before the first step, from the run's key."""
-    key_init, _, _ = _keys(key)
-    key_params, key_pixels = jax.random.split(key_init)
+    key_params, key_pixels = jax.random.split(jax.random.fold_in(key, _INIT))
     example = jax.tree.map(lambda leaf: leaf[0], _labelled(recipe, data))
     params = recipe.model.init(key_params, recipe.preprocess(key_pixels, example.x), example.y)
     return State(params, recipe.optimizer(0.0).init(params), jnp.zeros((), jnp.int32))
@@ -101,9 +103,9 @@ def batch_loss(recipe: Recipe, params: Params, hyper: Hyper, key: Array, batch: 
 
 def step(recipe: Recipe, state: State, key: Array, hyper: Hyper, batch: Examples) -> tuple[State, Metrics]:
     """One update. `key` is the run's: the step's own is folded from it, so a resumed run draws the same noise."""
-    _, _, key_noise = _keys(key)
+    key_noise = jax.random.fold_in(jax.random.fold_in(key, _NOISE), state.step)
     gradient = jax.value_and_grad(batch_loss, argnums=1, has_aux=True)
-    (_, metrics), grads = gradient(recipe, state.params, hyper, jax.random.fold_in(key_noise, state.step), batch)
+    (_, metrics), grads = gradient(recipe, state.params, hyper, key_noise, batch)
     updates, opt_state = recipe.optimizer(hyper["learning_rate"]).update(grads, state.opt_state, state.params)
     params: Any = optax.apply_updates(state.params, updates)
     return State(params, opt_state, state.step + 1), metrics
@@ -123,8 +125,8 @@ def steps_per_epoch(recipe: Recipe, data: Examples) -> int:
 
 def order(recipe: Recipe, key: Array, epoch_index: ArrayLike, data: Examples) -> Array:
     """Which examples each step of an epoch takes, `[steps, batch]`: a shuffle of the epoch's own."""
-    _, key_order, _ = _keys(key)
-    shuffled = jax.random.permutation(jax.random.fold_in(key_order, epoch_index), data.x.shape[0])
+    key_order = jax.random.fold_in(jax.random.fold_in(key, _ORDER), epoch_index)
+    shuffled = jax.random.permutation(key_order, data.x.shape[0])
     return shuffled[: steps_per_epoch(recipe, data) * recipe.batch_size].reshape(-1, recipe.batch_size)
 
 
@@ -132,7 +134,7 @@ def steps(recipe: Recipe, state: State, key: Array, hyper: Hyper, data: Examples
     """One step for each row of `rows` `[count, batch]`, as one `lax.scan`; metrics are `[count]` each."""
 
     def body(state, row):
-        return step(recipe, state, key, hyper, Examples(*(leaf if leaf is None else leaf[row] for leaf in data)))
+        return step(recipe, state, key, hyper, jax.tree.map(lambda leaf: jnp.asarray(leaf)[row], data))
 
     return lax.scan(body, state, rows)
 
@@ -162,11 +164,6 @@ def run(recipe: Recipe, key: Array, hyper: Hyper, data: Examples, *, epochs: int
         return state, {name: values.mean() for name, values in metrics.items()}
 
     return lax.scan(body, init(recipe, key, data), length=epochs)
-
-
-def _keys(key: Array) -> Array:
-    """The run's key, apart by use: initial weights, order of the data, noise of the steps."""
-    return jax.random.split(key, 3)
 
 
 def _labelled(recipe: Recipe, data: Examples) -> Examples:

@@ -1,0 +1,104 @@
+"""Densities against SciPy, samples against their moments, and the extremes of float32."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+from jax.test_util import check_grads
+
+from vae_jax.distributions import Bernoulli, Delta, Normal, StandardNormal, draw, finite_exp
+
+
+def test_normal_density_is_scipys(key):
+    mean, log_var, x = jax.random.normal(key, (3, 7))
+    expected = scipy.stats.norm.logpdf(x, mean, np.exp(0.5 * log_var)).sum()
+    np.testing.assert_allclose(Normal(mean, log_var).log_prob(x), expected, rtol=1e-5)
+    np.testing.assert_allclose(StandardNormal(7).log_prob(x), scipy.stats.norm.logpdf(x).sum(), rtol=1e-5)
+
+
+def test_bernoulli_density_is_scipys(key):
+    key_logits, key_x = jax.random.split(key)
+    logits = 3.0 * jax.random.normal(key_logits, (9,))
+    x = jax.random.bernoulli(key_x, 0.5, (9,)).astype(float)
+    expected = scipy.stats.bernoulli.logpmf(x, scipy.special.expit(logits)).sum()
+    np.testing.assert_allclose(Bernoulli(logits).log_prob(x), expected, rtol=1e-5)
+
+
+def test_bernoulli_of_grey_pixels_is_the_cross_entropy():
+    logits, x = jnp.array([0.3, -2.0]), jnp.array([0.25, 0.9])
+    p = 1 / (1 + np.exp(-np.asarray(logits)))
+    np.testing.assert_allclose(Bernoulli(logits).log_prob(x), np.sum(x * np.log(p) + (1 - x) * np.log1p(-p)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("logit", "x", "value", "slope"), [(1e4, 1, 0, 0), (1e4, 0, -1e4, -1), (-1e4, 1, -1e4, 1)])
+def test_bernoulli_is_exact_at_huge_logits(logit, x, value, slope):
+    found = jax.value_and_grad(lambda logit: Bernoulli(logit).log_prob(float(x)))(logit)
+    assert (float(found[0]), float(found[1])) == (value, slope)
+
+
+def test_bernoulli_keeps_small_probabilities():
+    """−log σ(20) is 2e-9: a large number minus a larger one would say 0."""
+    np.testing.assert_allclose(Bernoulli(jnp.array([20.0])).log_prob(jnp.ones(1)), -np.log1p(np.exp(-20.0)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("logit", [0.0, -0.0, 1e-6, -3.0, 50.0])
+def test_bernoulli_gradient_is_x_minus_probability(logit):
+    """Also at 0, where the pieces of the stable form have kinks, and where a decoder may start."""
+    slope = jax.grad(lambda logit: Bernoulli(logit).log_prob(0.3))(logit)
+    np.testing.assert_allclose(slope, 0.3 - scipy.special.expit(logit), rtol=1e-6)
+
+
+@pytest.mark.parametrize("log_var", [-80.0, -30.0, 30.0, 80.0, 88.8, 500.0])
+def test_normal_stays_finite_at_extreme_variances(log_var):
+    value, slopes = jax.value_and_grad(lambda m, v: Normal(m, v).log_prob(0.5), (0, 1))(jnp.array(0.0), log_var)
+    assert np.isfinite(value) and np.isfinite(slopes).all()
+    if log_var <= 80:  # up to here float64 and SciPy agree with it
+        sigma = np.exp(np.float64(log_var) / 2)
+        np.testing.assert_allclose(value, scipy.stats.norm.logpdf(0.5, 0, sigma), rtol=1e-5)
+
+
+def test_finite_exp_is_exp_and_keeps_growing():
+    x = jnp.linspace(-90, 79, 50)
+    np.testing.assert_array_equal(finite_exp(x), jnp.exp(x))
+    assert finite_exp(200.0) > finite_exp(100.0) > finite_exp(80.0)
+    assert jax.grad(finite_exp)(200.0) > 0
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [Normal(jnp.array([1.0, -2.0]), jnp.array([0.5, -1.0])), Bernoulli(jnp.array([0.4, -3.0])), StandardNormal(2)],
+)
+def test_samples_have_the_stated_mean(distribution, key):
+    samples = jax.vmap(distribution.sample)(jax.random.split(key, 40_000))
+    error = np.std(samples, axis=0) / 200
+    np.testing.assert_array_less(np.abs(samples.mean(0) - distribution.mean), 4 * error)
+
+
+def test_normal_samples_have_the_stated_variance_and_are_reparametrised(key):
+    log_var = jnp.array([0.5, -1.0])
+    samples = jax.vmap(Normal(jnp.zeros(2), log_var).sample)(jax.random.split(key, 40_000))
+    np.testing.assert_allclose(np.var(samples, axis=0), np.exp(log_var), rtol=0.05)
+    check_grads(lambda m, v: Normal(m, v).sample(jax.random.key(1)), (jnp.ones(2), log_var), 1, ["rev"])
+
+
+def test_delta_is_a_point(key):
+    delta = Delta(jnp.arange(3.0))
+    np.testing.assert_array_equal(delta.sample(key), delta.mean)
+    assert delta.log_prob(jnp.arange(3.0)) == 0
+    assert delta.log_prob(jnp.ones(3)) == -jnp.inf
+
+
+def test_draw_takes_the_key_as_other_libraries_do(key):
+    import numpyro.distributions
+
+    class TakesSeed:
+        def sample(self, *, seed):
+            return jax.random.normal(seed)
+
+        def log_prob(self, x):
+            return x
+
+    normal = numpyro.distributions.Normal(jnp.zeros(3), 1.0)
+    np.testing.assert_array_equal(draw(normal, jax.random.clone(key)), normal.sample(jax.random.clone(key)))
+    assert draw(TakesSeed(), key).shape == ()

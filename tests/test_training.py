@@ -1,0 +1,193 @@
+"""Training against exact optima, and its transformations against each other."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from vae_jax import training
+from vae_jax.data import Examples, dynamic
+from vae_jax.errors import InputError
+from vae_jax.evaluation import active_units, evaluate_elbo
+from vae_jax.fit import DivergedError, _part, fit
+from vae_jax.likelihoods import BernoulliLikelihood, LearnedGaussianLikelihood
+from vae_jax.model import VAE
+from vae_jax.networks import DenseDecoder, DenseEncoder
+from vae_jax.training import Recipe, hyperparameters
+
+
+EPOCHS = 4000  # of the linear model: one full batch each
+
+
+def small_recipe(**changes) -> Recipe:
+    model = VAE(DenseEncoder(3, (16,)), DenseDecoder((4, 4, 1), (16,)), BernoulliLikelihood())
+    return Recipe(**{"model": model, "batch_size": 8, **changes})
+
+
+@pytest.fixture
+def data() -> Examples:
+    return Examples(np.random.RandomState(0).randint(0, 256, (50, 4, 4, 1)).astype(np.uint8))
+
+
+def trained(recipe, key, hyper, data, epochs=2):
+    return training.run(recipe, key, hyper, data, epochs=epochs)
+
+
+def test_linear_vae_reaches_the_optimum_of_probabilistic_pca(key):
+    """max ELBO = −½[d ln 2π + Σ_{i≤q} ln λ_i + (d−q) ln σ² + d] with σ² the mean of the rest (Lucas et al. 2019)."""
+    d, q, n = 6, 2, 2048
+    values = np.array([4.0, 2.0, 0.5, 0.3, 0.2, 0.2])
+    axes, _ = np.linalg.qr(np.random.RandomState(1).randn(d, d))
+    x = np.random.RandomState(2).randn(n, d)
+    x -= x.mean(0)
+    x = x @ np.linalg.inv(np.linalg.cholesky(x.T @ x / n)).T  # unit sample covariance, so that λ is exact
+    x = (x * np.sqrt(values)) @ axes.T + 3.0
+    variance = values[q:].mean()
+    nats = 0.5 * (d * np.log(2 * np.pi) + np.log(values[:q]).sum() + (d - q) * np.log(variance) + d)
+    rate = 0.5 * np.log(values[:q] / variance).sum()
+
+    model = VAE(DenseEncoder(q, ()), DenseDecoder((d,), ()), LearnedGaussianLikelihood())
+    recipe = Recipe(model=model, batch_size=n, optimizer=_decayed)
+    examples = Examples(jnp.asarray(x, jnp.float32))
+    run = jax.jit(partial(training.run, recipe, epochs=EPOCHS))
+    state, _ = run(key, hyperparameters(recipe, learning_rate=2e-2), examples)
+    tests = [evaluate_elbo(recipe, state.params, jax.random.key(seed), examples) for seed in range(40)]
+    assert np.mean([test["negative_elbo"] for test in tests]) == pytest.approx(nats, abs=1e-2)
+    assert tests[0]["rate"] == pytest.approx(rate, abs=2e-2)
+    learned = np.exp(state.params["likelihood"]["params"]["log_var"])
+    assert learned == pytest.approx(variance, rel=2e-2)
+
+
+def _decayed(learning_rate):
+    return optax.chain(
+        optax.scale_by_adam(),
+        optax.scale_by_schedule(optax.cosine_decay_schedule(1.0, EPOCHS)),
+        optax.scale_by_learning_rate(learning_rate),
+    )
+
+
+def test_population_is_its_members(key, data):
+    """vmap, pmap over devices and jit of a run give what single runs give."""
+    recipe = small_recipe()
+    run = partial(trained, recipe)
+    keys = jax.random.split(key, 2)
+    hypers = {"beta": jnp.array([1.0, 4.0]), "learning_rate": jnp.array([1e-3, 3e-3])}
+    data = jax.device_put(data)
+    members = [(key, {name: leaf[i] for name, leaf in hypers.items()}) for i, key in enumerate(jax.random.clone(keys))]
+    singles = [run(jax.random.clone(key), hyper, data)[1]["loss"] for key, hyper in members]
+    for found in (
+        [jax.jit(run)(jax.random.clone(key), hyper, data)[1]["loss"] for key, hyper in members],
+        jax.jit(jax.vmap(run, (0, 0, None)))(jax.random.clone(keys), hypers, data)[1]["loss"],
+        jax.pmap(run, in_axes=(0, 0, None))(jax.random.clone(keys), hypers, data)[1]["loss"],
+    ):
+        np.testing.assert_allclose(found, singles, rtol=1e-4)
+
+
+def test_three_betas_one_compilation(key, data):
+    traces = []
+
+    def run(key, hyper, data):
+        traces.append(1)
+        return trained(small_recipe(), key, hyper, data)
+
+    compiled = jax.jit(run)
+    recipe = small_recipe()
+    results = [
+        compiled(jax.random.clone(key), hyperparameters(recipe, beta=beta), data)[1]["rate"][-1] for beta in (0, 1, 8.0)
+    ]
+    assert len(traces) == 1
+    assert results[0] > results[1] > results[2]
+
+
+def test_step_agrees_with_a_step_by_hand(key, data):
+    recipe = small_recipe()
+    hyper = hyperparameters(recipe, beta=2.0)
+    state = training.init(recipe, jax.random.clone(key), data)
+    batch = Examples(jnp.asarray(data.x[:8]))
+    found, metrics = training.step(recipe, state, jax.random.clone(key), hyper, batch)
+    noise = jax.random.fold_in(jax.random.fold_in(key, 2), 0)
+    loss = lambda params: training.batch_loss(recipe, params, hyper, jax.random.clone(noise), batch)[0]  # noqa: E731
+    optimizer = optax.adam(1e-3)
+    updates, _ = optimizer.update(jax.grad(loss)(state.params), optimizer.init(state.params))
+    jax.tree.map(
+        partial(np.testing.assert_allclose, rtol=1e-5), found.params, optax.apply_updates(state.params, updates)
+    )
+    np.testing.assert_allclose(metrics["loss"], loss(state.params), rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss"], metrics["distortion"] + 2 * metrics["rate"], rtol=1e-6)
+
+
+def test_batch_order_does_not_matter_but_noise_does(key, data):
+    """The mean of deterministic terms ignores the order; each example has noise of its own."""
+    recipe = small_recipe()
+    params = training.init(recipe, jax.random.clone(key), data).params
+    hyper = hyperparameters(recipe)
+
+    def metrics(rows):
+        return training.batch_loss(recipe, params, hyper, jax.random.key(1), Examples(jnp.asarray(rows)))[1]
+
+    forward, backward = metrics(data.x[:8]), metrics(data.x[:8][::-1])
+    np.testing.assert_allclose(forward["rate"], backward["rate"], rtol=1e-5)
+    assert forward["distortion"] != backward["distortion"]
+    twice = metrics(np.repeat(data.x[:1], 2, axis=0))["distortion"]
+    assert twice != metrics(data.x[:1])["distortion"]
+
+
+def test_an_epoch_sees_every_example_of_its_full_batches_once(key, data):
+    recipe = small_recipe()
+    orders = [np.asarray(training.order(recipe, jax.random.clone(key), index, data)) for index in (0, 1)]
+    for order in orders:
+        assert order.shape == (6, 8) and len(np.unique(order)) == 48
+    assert not np.array_equal(*orders)
+
+
+def test_fit_is_run(key, data):
+    """The driver's parts and restarts leave the very bits of the pure epoch."""
+    recipe, hyper = small_recipe(preprocess=dynamic), {"beta": jnp.float32(1), "learning_rate": jnp.float32(1e-3)}
+    start = training.init(recipe, jax.random.clone(key), data)
+    whole = list(fit(recipe, jax.tree.map(jnp.copy, start), jax.random.clone(key), hyper, data, epochs=3))[-1]
+    first = list(fit(recipe, jax.tree.map(jnp.copy, start), jax.random.clone(key), hyper, data, epochs=1))[-1]
+    rest = list(fit(recipe, first[1], jax.random.clone(key), hyper, data, epochs=3))
+    assert [done for done, _, _ in rest] == [2, 3]
+    jax.tree.map(np.testing.assert_array_equal, rest[-1][1], whole[1])
+    state, metrics = trained(recipe, key, hyper, data, epochs=3)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), state.params, whole[1].params)
+    assert whole[2]["loss"] == pytest.approx(float(metrics["loss"][-1]), rel=1e-5)
+
+
+def test_fit_stops_where_the_loss_is_no_number(key, data):
+    recipe = small_recipe()
+    bad = Examples(np.where(np.arange(50)[:, None, None, None] == 7, np.nan, data.x / 255).astype(np.float32))
+    state = training.init(recipe, jax.random.clone(key), bad)
+    with pytest.raises(DivergedError, match=r"became nan at step [0-5] \(epoch 1\)"):
+        list(fit(recipe, state, key, hyperparameters(recipe), bad, epochs=2))
+
+
+@pytest.mark.parametrize(("steps", "part"), [(9, 9), (468, 78), (390, 78), (467, 467), (1000, 100), (10_007, 10_007)])
+def test_long_epochs_are_cut_into_equal_parts(steps, part):
+    assert _part(steps) == part
+
+
+def test_errors_name_what_is_wrong(key, data):
+    recipe = small_recipe()
+    with pytest.raises(InputError, match="no hyperparameter 'betta'; did you mean 'beta'"):
+        hyperparameters(recipe, betta=1.0)
+    with pytest.raises(InputError, match="a batch of 8 needs as many images; got 3"):
+        training.run(recipe, key, hyperparameters(recipe), Examples(data.x[:3]), epochs=1)
+
+
+def test_evaluation_counts_every_example_and_ignores_beta(key, data):
+    recipe = small_recipe()
+    params = training.init(recipe, jax.random.clone(key), data).params
+    params["encoder"]["params"]["posterior"]["kernel"] *= 0.0  # q = N(0, I): the rate is exactly 0
+    result = evaluate_elbo(recipe, params, key, data)
+    assert result["examples"] == 50 and result["rate"] == 0 and result["active_units"] == 0
+    assert result["negative_elbo"] == result["distortion"]
+    assert len(result["rate_per_latent"]) == 3
+
+
+def test_active_units_counts_variances_above_the_threshold():
+    means = np.random.RandomState(0).randn(2000, 3) * np.sqrt([1.0, 0.02, 0.005])
+    assert active_units(jnp.asarray(means)) == 2
