@@ -112,7 +112,7 @@ MISTAKES = {
     "--batch-size 9999": "digits has 1258 training images",
     "--learning-rate 0": "expected a finite number above 0",
     "--seed -1": "--seed -1: expected a whole number",
-    "--epoch 3 --latnet 2": "did you mean --",
+    "--latnet 2": "Unrecognized options: --latnet, 2; did you mean --latent?",
     "--model linear --hidden 3": "the linear model has no hidden layers",
     "--data missing.npz": "no file missing.npz",
 }

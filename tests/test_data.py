@@ -94,7 +94,7 @@ def test_a_changed_file_is_refused_by_its_checksum(tfds_files):
     content = bytearray(file.read_bytes())
     content[30] ^= 1
     file.write_bytes(bytes(content))
-    with pytest.raises(InputError, match="t10k-images-idx3-ubyte.gz is not the original of mnist: its SHA-256 differs"):
+    with pytest.raises(InputError, match=r"t10k-images-idx3-ubyte.gz is not the original of mnist"):
         data.load("mnist", source)
 
 

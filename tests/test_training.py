@@ -18,7 +18,6 @@ from vae_jax.model import VAE
 from vae_jax.networks import DenseDecoder, DenseEncoder
 from vae_jax.training import Recipe, hyperparameters
 
-
 EPOCHS = 4000  # of the linear model: one full batch each
 
 

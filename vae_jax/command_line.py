@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr
+from itertools import groupby
 from typing import TypeVar
 
 from vae_jax.errors import InputError
@@ -35,10 +36,9 @@ def _parse(config: type[ConfigT], description: str) -> ConfigT:
 
 
 def _one_line(boxed: str) -> str:
-    """The message of tyro's box, which ends at a ruled line, and the flag that it thinks was meant."""
+    """The message of tyro's box, and the flag that it thinks was meant. Title, message and hints lie between rules."""
     lines = [line.strip(" │") for line in boxed.splitlines()][1:]
-    rules = [i for i, line in enumerate(lines) if set(line) <= set("─-╰╯")]
-    message = " ".join(lines[: min(rules, default=None)])
+    sections = [list(part) for ruled, part in groupby(lines, lambda line: set(line) <= set("─-╰╯")) if not ruled]
     meant = next((lines[i + 1] for i, line in enumerate(lines[:-1]) if line.startswith("Perhaps you meant")), None)
     hint = f"did you mean {meant.split()[0]}? " if meant else ""
-    return f"{message}; {hint}see --help."
+    return f"{' '.join(sections[0])}; {hint}see --help."
