@@ -156,6 +156,21 @@ class TestEveryLoss:
             np.testing.assert_allclose(found[0], [loss for loss, _ in eager], rtol=1e-5)
             np.testing.assert_allclose(found[1].rate, [terms.rate for _, terms in eager], rtol=1e-5)
 
+    def test_gradients_agree_under_every_transformation(self, name, key):
+        keys, weights = jax.random.split(key, 4), jnp.linspace(-1, 1, 12).reshape(2, 6)
+        gradient = jax.grad(lambda weights, key, x: _loss(name, key, x, weights=weights)[0])
+        eager = jnp.stack(
+            [gradient(weights, key, x) for key, x in zip(jax.random.clone(keys), EXAMPLES[:4], strict=True)]
+        )
+        lifted = jax.vmap(gradient, (None, 0, 0))
+        paired = jax.random.clone(keys).reshape(2, 2), EXAMPLES[:4].reshape(2, 2, 2, 3)
+        for found in (
+            lifted(weights, jax.random.clone(keys), EXAMPLES[:4]),
+            jax.jit(lifted)(weights, keys, EXAMPLES[:4]),
+            jax.pmap(lifted, in_axes=(None, 0, 0))(weights, *paired).reshape(eager.shape),
+        ):
+            np.testing.assert_allclose(found, eager, rtol=1e-4, atol=1e-6)
+
     def test_gradient_is_finite_also_at_extremes(self, name, key):
         for scale in (1.0, 1e4):
             gradient = jax.grad(lambda weights: _loss(name, jax.random.clone(key), EXAMPLES[0], weights=weights)[0])

@@ -39,7 +39,10 @@ class Checkpoints:
         latest = self._checkpointer.latest
         if latest is None:
             return 0, template
-        return latest.step, self._checkpointer.load(latest.step, jax.eval_shape(lambda: template))
+        layout = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), template
+        )
+        return latest.step, self._checkpointer.load(latest.step, layout)
 
     def __enter__(self) -> "Checkpoints":
         return self

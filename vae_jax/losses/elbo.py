@@ -78,6 +78,7 @@ def negative_elbo(
 
     References: Kingma & Welling 2014, eq. 10; Higgins et al., *β-VAE*, 2017, eq. 4.
 
+    >>> import jax
     >>> from vae_jax.distributions import Bernoulli, Normal
     >>> encode = lambda x: Normal(jnp.zeros(2), jnp.zeros(2))
     >>> decode = lambda z: Bernoulli(jnp.zeros(4))
