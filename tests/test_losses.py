@@ -9,6 +9,7 @@ import numpyro.distributions
 import pytest
 import scipy.integrate
 import scipy.stats
+from jax.test_util import check_grads
 
 from vae_jax import Bernoulli, Normal, StandardNormal, losses
 from vae_jax.losses import LOSSES
@@ -91,7 +92,7 @@ def test_gradients_agree_with_finite_differences(key):
 
     args = jnp.array([0.3, -0.5]), jnp.array([0.2, -1.0]), jnp.arange(6.0).reshape(3, 2) / 5
     with jax.debug_key_reuse(False):
-        jax.test_util.check_grads(loss, args, 1, ["rev"], rtol=1e-2)
+        check_grads(loss, args, 1, ["rev"], rtol=1e-2)
 
 
 @pytest.mark.parametrize("split", [True, False])
