@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import numpy as np
 
 from vae_jax import data as data_sets
 from vae_jax.data import DATASETS, PREPROCESS, Dataset
-from vae_jax.distributions import StandardNormal
 from vae_jax.errors import InputError, nearest
 from vae_jax.likelihoods import LIKELIHOODS
 from vae_jax.losses import LOSSES
 from vae_jax.model import VAE
 from vae_jax.networks import INITIALIZERS, NETWORKS, Sizes
+from vae_jax.posteriors import POSTERIORS
+from vae_jax.priors import PRIORS
 from vae_jax.training import Hyper, Recipe, hyperparameters
-
-PRIORS = {"normal": StandardNormal}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +32,13 @@ class Config:
     preprocess: str = "grey"
     """What the model sees: grey (pixels in [0, 1]), dynamic (a fresh binary draw each time) or static (1 where ≥ ½)."""
     loss: str = "vae"
-    """What is minimised; a name in vae_jax.losses.LOSSES."""
+    """What is minimised; the list is above."""
     likelihood: str = "bernoulli"
-    """p(x|z): bernoulli (cross-entropy), gaussian (σ = 1, squared error) or gaussian-learned (one σ, learned)."""
+    """p(x|z): bernoulli (cross-entropy), continuous-bernoulli (its normalised form), gaussian (σ = 1, squared error),
+    gaussian-learned (one σ, learned), gaussian-pixel (μ and σ of every pixel) or logistic (256 grey levels)."""
     prior: str = "normal"
-    """p(z): normal, N(0, I)."""
+    """p(z): normal (N(0, I)), mixture (of 20 normals, learned), vamp (of the posteriors of 100 learned pseudo-inputs)
+    or label (a learned normal for each label, for cvae)."""
     model: str = "dense"
     """Networks: dense, conv (Burgess 2018) or linear."""
     hidden: tuple[int, ...] | None = None
@@ -46,8 +48,11 @@ class Config:
     """Kernels at the start: lecun (variance 1/fan_in) or uniform (within ±1/√fan_in, PyTorch's default)."""
     latent: int = 10
     """Latent dimensions."""
-    beta: float = 1.0
-    """Weight of the KL term, nats against nats; 1 is the ELBO, 0 trains a noisy autoencoder."""
+    beta: float | None = None
+    """Weight of the KL term, nats against nats; 1 is the ELBO, 0 trains a noisy autoencoder. Default: the loss's own,
+    1 for vae."""
+    set: tuple[str, ...] = ()
+    """Other hyperparameters of the loss, as in --set gamma=100 capacity=25; the list of losses names them."""
     epochs: int | None = None
     """Passes over the training images. Default: 100 for digits, 15 for larger sets."""
     batch_size: int = 128
@@ -92,6 +97,11 @@ class Experiment(NamedTuple):
     keys: Keys
     epochs: int
 
+    @property
+    def images(self) -> bool:
+        """Whether the examples are images; rows of features cannot be drawn."""
+        return self.data.train.x.ndim == 4
+
 
 def check(config: Config) -> None:
     """Everything that can be known to be wrong before data are loaded.
@@ -111,14 +121,18 @@ def check(config: Config) -> None:
         name = getattr(config, flag)
         if name not in table:
             raise InputError(f"--{flag} {name}: no such {flag}; {nearest(name, table)}")
+    loss = LOSSES[config.loss]
+    if config.prior == "label" and not loss.conditional:
+        raise InputError(f"--prior label is p(z|y): it needs a conditional loss, --loss cvae; got {config.loss}.")
+    if config.prior != "normal" and loss.posterior != "normal":
+        raise InputError(f"--prior {config.prior}: loss {config.loss!r} has no prior, its code is a point.")
     for flag in ("latent", "epochs", "batch_size"):
         value = getattr(config, flag)
         if value is not None and value < 1:
             raise InputError(f"{_flag(flag)} {value}: expected a whole number of at least 1.")
     if min(config.hidden or (1,)) < 1:
         raise InputError(f"--hidden {' '.join(map(str, config.hidden or ()))}: expected widths of at least 1.")
-    if not (math.isfinite(config.beta) and config.beta >= 0):
-        raise InputError(f"--beta {config.beta}: expected a finite number of at least 0.")
+    _overrides(config)
     if not (math.isfinite(config.learning_rate) and config.learning_rate > 0):
         raise InputError(f"--learning-rate {config.learning_rate}: expected a finite number above 0.")
     if not 0 <= config.seed < 2**32:
@@ -133,14 +147,23 @@ def build(config: Config) -> Experiment:
     """
     check(config)
     dataset = data_sets.load(config.data, config.manual_dir)
-    likelihood, network = LIKELIHOODS[config.likelihood], NETWORKS[config.model]
+    loss, likelihood, network = LOSSES[config.loss], LIKELIHOODS[config.likelihood], NETWORKS[config.model]
+    if loss.conditional and not dataset.classes:
+        raise InputError(f"--loss {config.loss} needs labels; {config.data} has none. Give y in the .npz, or use vae.")
     hidden = network.hidden if config.hidden is None else config.hidden
     shape = dataset.train.x.shape[1:]
-    outputs = getattr(likelihood, "outputs", 1)
-    encoder, decoder = network.build(Sizes(shape, config.latent, hidden, outputs, INITIALIZERS[config.initializer]))
+    sizes = Sizes(
+        shape,
+        config.latent,
+        hidden,
+        outputs=getattr(likelihood, "outputs", 1),
+        posterior=POSTERIORS[loss.posterior],
+        classes=dataset.classes if loss.conditional else 0,
+        kernel_init=INITIALIZERS[config.initializer],
+    )
     recipe = Recipe(
-        model=VAE(encoder, decoder, likelihood, PRIORS[config.prior](config.latent)),
-        loss=LOSSES[config.loss],
+        model=VAE(*network.build(sizes), likelihood, PRIORS[config.prior](sizes)),
+        loss=loss,
         batch_size=config.batch_size,
         preprocess=PREPROCESS[config.preprocess],
     )
@@ -149,10 +172,41 @@ def build(config: Config) -> Experiment:
             f"--batch-size {config.batch_size}: {config.data} has {len(dataset.train.x)} training images; "
             "expected at most as many."
         )
-    hyper = hyperparameters(recipe, learning_rate=config.learning_rate, beta=config.beta)
+    hyper = hyperparameters(recipe, learning_rate=config.learning_rate, **_overrides(config))
     source = DATASETS.get(config.data)
     epochs = config.epochs or (source.epochs if source else 15)
     return Experiment(dataset, recipe, hyper, Keys.of_seed(config.seed), epochs)
+
+
+def improper(config: Config, dataset: Dataset) -> bool:
+    """Whether log p(x|z) is no log-likelihood of these data: a Bernoulli's, of pixels between black and white."""
+    if config.likelihood != "bernoulli" or config.preprocess != "grey":
+        return False
+    x = dataset.test.x
+    return bool(np.any((x > 0) & (x < (255 if x.dtype == np.uint8 else 1))))
+
+
+def _overrides(config: Config) -> dict[str, float]:
+    """`--beta` and `--set` as numbers.
+
+    Raises:
+      InputError: not NAME=NUMBER, a name that the loss does not have, or a number out of range.
+    """
+    loss, found = LOSSES[config.loss], {} if config.beta is None else {"beta": config.beta}
+    for text in config.set:
+        name, _, number = text.partition("=")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            raise InputError(f"--set {text}: expected NAME=NUMBER, as in --set gamma=100.") from None
+    for name, value in found.items():
+        given = f"--beta {value}" if name == "beta" else f"--set {name}={value}"
+        if name not in loss.hyper:
+            has = nearest(name, loss.hyper) if loss.hyper else "it has none."
+            raise InputError(f"{given}: loss {loss.name!r} has no hyperparameter {name!r}; {has}")
+        if not (math.isfinite(value) and value >= 0):
+            raise InputError(f"{given}: expected a finite number of at least 0.")
+    return found
 
 
 def _flag(field: str) -> str:

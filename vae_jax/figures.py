@@ -8,54 +8,114 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
 
 
-def samples(images: np.ndarray, path: Path, *, title: str = "samples of the prior, decoded") -> Path:
+def samples(images: ArrayLike, path: Path, *, title: str = "samples of the prior, decoded") -> Path:
     """A square grid of images."""
-    columns = int(np.ceil(np.sqrt(len(images))))
-    figure, axis = _axes(6, 6.3)
+    return grid(images, int(np.ceil(np.sqrt(len(np.asarray(images))))), path, title=title)
+
+
+def grid(images: ArrayLike, columns: int, path: Path, *, title: str, row_names: Sequence[str] = ()) -> Path:
+    """Images row by row, with the names of the rows beside them."""
+    images = np.asarray(images)
+    rows = -(-len(images) // columns)
+    figure, axis = _picture(columns * 0.75 + 0.6, rows * 0.75 + 0.4)
     _show(axis, _tile(images, columns))
+    step = images.shape[1] + 1
+    axis.set_yticks([(i + 0.5) * step - 1 for i in range(len(row_names))], row_names)
     axis.set_title(title)
     return _save(figure, path)
 
 
-def reconstructions(originals: np.ndarray, decoded: np.ndarray, path: Path, *, title: str = "reconstructions") -> Path:
-    """Originals in the upper row, what the model makes of each below it."""
-    figure, axis = _axes(len(originals) + 1.6, 2.7)
-    _show(axis, _tile(np.concatenate([originals, decoded]), len(originals)))
-    height = axis.get_images()[0].get_array().shape[0]
-    axis.set_yticks([height * 0.25, height * 0.75], ["original", "decoded"])
-    axis.tick_params(length=0)
-    axis.set_title(title)
-    return _save(figure, path)
+def image_rows(rows: Mapping[str, ArrayLike], path: Path, *, title: str) -> Path:
+    """Rows of images, each under its name: originals, and what a model makes of them below."""
+    stacked = [np.asarray(images) for images in rows.values()]
+    return grid(np.concatenate(stacked), len(stacked[0]), path, title=title, row_names=list(rows))
 
 
 def loss_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """Negative ELBO, distortion and rate by epoch, on training and validation data; rows as in `metrics.jsonl`."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
-    epochs = [row["epoch"] for row in rows]
     names = {
         "negative_elbo": "negative ELBO",
         "distortion": "distortion, −log p(x|z)",
         "rate": "rate, KL(q(z|x) ‖ p(z))",
     }
-    for axis, (name, label) in zip(np.ravel(figure.subplots(1, 3)), names.items(), strict=True):
+    if rows[0]["train"]["rate"] is None:  # a point posterior has a distortion alone
+        names = {"loss": "loss", "distortion": names["distortion"]}
+    figure = Figure(figsize=(3.7 * len(names), 3.4), layout="constrained")
+    epochs = [row["epoch"] for row in rows]
+    for axis, (name, label) in zip(np.ravel(figure.subplots(1, len(names))), names.items(), strict=True):
         for part, style in (("train", "-"), ("validation", "--")):
-            axis.plot(epochs, [row[part][name] for row in rows], style, label=part)
+            if name in rows[0][part]:
+                axis.plot(epochs, [row[part][name] for row in rows], style, label=part)
         axis.set(title=label, xlabel="epoch", ylabel="nats per image")
         axis.grid(alpha=0.3)
         axis.legend()
     return _save(figure, path)
 
 
-def _axes(width: float, height: float) -> tuple[Any, Any]:
+def latent_scatter(means: np.ndarray, labels: np.ndarray | None, path: Path) -> Path:
+    """Posterior means `[n, 2]` of a data set, coloured by class where there are labels."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    axis = figure.subplots()
+    if labels is None:
+        axis.scatter(*means.T, s=6, alpha=0.5)
+    else:
+        for i, label in enumerate(np.unique(labels)):
+            axis.scatter(*means[labels == label].T, s=6, alpha=0.6, color=f"C{i % 10}", label=str(label))
+        axis.legend(title="class", markerscale=2, bbox_to_anchor=(1, 1))
+    axis.set(title="codes of the test set", xlabel="z₁", ylabel="z₂", aspect="equal")
+    axis.grid(alpha=0.3)
+    return _save(figure, path)
+
+
+def decoded_plane(images: ArrayLike, values: np.ndarray, path: Path) -> Path:
+    """The plane of two latents, decoded; `values` are the coordinates of both axes, first image top left."""
+    side = len(values)
+    figure, axis = _picture(8, 8.2)
+    tiled = _tile(np.asarray(images), side)
+    _show(axis, tiled)
+    step = (np.asarray(tiled.shape[:2]) + 1) / side
+    shown = range(0, side, 2)
+    axis.set_xticks([(i + 0.5) * step[1] for i in shown], [f"{values[i]:.1f}" for i in shown])
+    axis.set_yticks([(side - i - 0.5) * step[0] for i in shown], [f"{values[i]:.1f}" for i in shown])
+    axis.set(xlabel="z₁", ylabel="z₂", title="the latent plane, decoded")
+    return _save(figure, path)
+
+
+def aggregate_posterior(codes: np.ndarray, path: Path, *, most: int = 12) -> Path:
+    """Histograms of the sampled codes `[n, latent]` of a data set, a panel a latent, with the density of N(0, 1)."""
+    from matplotlib.figure import Figure
+
+    shown = min(codes.shape[1], most)
+    columns = min(shown, 4)
+    rows = -(-shown // columns)
+    figure = Figure(figsize=(3 * columns, 2.3 * rows + 0.4), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    edges = np.linspace(-4, 4, 61)
+    for j, axis in enumerate(axes[:shown]):
+        axis.hist(np.clip(codes[:, j], -4, 4), edges, density=True, alpha=0.6, label="codes")
+        axis.plot(edges, np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi), "k", lw=1, label="N(0, 1)")
+        axis.set(title=f"z{j + 1}", yticks=[])
+    for axis in axes[shown:]:
+        axis.set_visible(False)
+    axes[0].legend(fontsize="small")
+    figure.suptitle("sampled codes of the test set against the prior")
+    return _save(figure, path)
+
+
+def _picture(width: float, height: float) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axis = figure.subplots()
     axis.set(xticks=[], yticks=[])
+    axis.tick_params(length=0)
     for spine in axis.spines.values():
         spine.set_visible(False)
     return figure, axis

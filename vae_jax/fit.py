@@ -1,5 +1,6 @@
 """Driving the pure training functions from Python: compiled once, data on the device, with a progress bar."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,7 +65,8 @@ def fit(
                 parts.append(jax.device_get(metrics))
                 _expect_finite(parts[-1]["loss"], index * in_epoch + start, index)
                 now = _means(parts[-1:])
-                bar.set_postfix_str(f"reconstruction {now['distortion']:.2f}, KL {now['rate']:.2f} nats", refresh=False)
+                kl = "" if math.isnan(now["rate"]) else f", KL {now['rate']:.2f}"  # a point posterior has none
+                bar.set_postfix_str(f"reconstruction {now['distortion']:.2f}{kl} nats", refresh=False)
                 bar.update(part)
             yield index + 1, state, _means(parts)
 

@@ -28,17 +28,18 @@ class VAE:
       encoder: Flax module, x[, y] -> distribution over `[latent]`.
       decoder: Flax module, z[, y] -> the numbers that `likelihood` reads.
       likelihood: those numbers -> distribution over x; a Flax module, or any callable such as `Bernoulli`.
-      prior: a distribution over z; `None` is N(0, I) over `encoder.latent` dimensions.
+      prior: a distribution over z; a Flax module that gives one (see `vae_jax.priors`); or `None` for N(0, I) over
+        `encoder.latent` dimensions.
     """
 
     encoder: nn.Module
     decoder: nn.Module
     likelihood: nn.Module | Callable[[Array], Distribution] = Bernoulli
-    prior: Distribution | None = None
+    prior: nn.Module | Distribution | None = None
 
     def init(self, key: Array, x: Array, y: Array | None = None) -> Params:
         """Parameters for examples of x's shape and dtype (and labels like y)."""
-        key_encoder, key_decoder, key_likelihood, key_z = jax.random.split(key, 4)
+        key_encoder, key_decoder, key_likelihood, key_z, key_prior = jax.random.split(key, 5)
         label = () if y is None else (y,)
         params: Params = {"encoder": self.encoder.init(key_encoder, x, *label)}
         z = draw(self.encode(params, x, y), key_z)
@@ -46,6 +47,8 @@ class VAE:
         if isinstance(self.likelihood, nn.Module):
             h = _apply(self.decoder, params["decoder"], z, y)
             params["likelihood"] = self.likelihood.init(key_likelihood, h)
+        if isinstance(self.prior, nn.Module):
+            params["prior"] = self.prior.init(key_prior, lambda x: self.encode(params, x, y), y)
         return params
 
     def encode(self, params: Params, x: Array, y: Array | None = None) -> Any:
@@ -59,8 +62,10 @@ class VAE:
             return self.likelihood.apply(params["likelihood"], h)
         return self.likelihood(h)
 
-    def latent_prior(self) -> Distribution:
-        """p(z)."""
+    def latent_prior(self, params: Params, y: Array | None = None) -> Any:
+        """p(z[|y])."""
+        if isinstance(self.prior, nn.Module):
+            return self.prior.apply(params["prior"], lambda x: self.encode(params, x, y), y)
         if self.prior is not None:
             return self.prior
         encoder: Any = self.encoder
@@ -80,8 +85,11 @@ class VAE:
         """
         if y is not None and y.shape[:1] != (n,):
             raise ValueError(f"y must hold one label for each of the {n} images; got shape {y.shape}.")
-        z = jax.vmap(lambda key: draw(self.latent_prior(), key))(jax.random.split(key, n))
-        return jax.vmap(lambda z, y: self.decode(params, z, y).mean)(z, y)
+
+        def one(key, y):
+            return self.decode(params, draw(self.latent_prior(params, y), key), y).mean
+
+        return jax.vmap(one)(jax.random.split(key, n), y)
 
 
 def _apply(module: nn.Module, params: Any, value: Array, label: Array | None) -> Any:

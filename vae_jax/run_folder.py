@@ -2,10 +2,13 @@
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from vae_jax.errors import InputError
 
@@ -58,20 +61,21 @@ class RunFolder:
           row: `epoch`, `step`, and parts of the data with their metrics: `{"train": {"rate": …}, "validation": {…}}`.
         """
         with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps(_plain(row)) + "\n")
         if self._events is None:
             from tensorboardX import SummaryWriter
 
             self._events = SummaryWriter(str(self.path / "tensorboard"), purge_step=row["step"])
         for part in (name for name in row if isinstance(row[name], Mapping)):
             for name, value in row[part].items():
-                self._events.add_scalar(f"{name}/{part}", value, row["step"])
+                if math.isfinite(value):
+                    self._events.add_scalar(f"{name}/{part}", value, row["step"])
 
     def summarise(self, summary: Mapping[str, Any]) -> None:
         """Write `summary.json`, last of all."""
         if self._events is not None:
             self._events.close()
-        _replace(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
+        _replace(self.path / "summary.json", json.dumps(_plain(summary), indent=2) + "\n")
 
     def _expect_continuation(self, found: dict[str, Any], wanted: dict[str, Any], resume: bool) -> None:
         if not resume:
@@ -95,6 +99,17 @@ def free_folder(base: Path, *, resume: bool) -> Path:
         if resume and not path.exists():
             return last
     return path
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: what is not defined is null."""
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _replace(path: Path, text: str) -> None:

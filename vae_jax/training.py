@@ -8,8 +8,9 @@ over them trains a population. Choices and sizes are in the `Recipe`, which is s
 outermost.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +22,7 @@ from jax.typing import ArrayLike
 from vae_jax.data.preprocess import Preprocess, grey
 from vae_jax.data.table import Examples
 from vae_jax.errors import InputError, nearest
-from vae_jax.losses import LOSSES, Loss
+from vae_jax.losses import LOSSES, Loss, Terms, elbo_terms
 from vae_jax.model import VAE, Params
 
 Hyper = dict[str, Array]
@@ -49,7 +50,6 @@ class Recipe:
       batch_size: examples a step. What remains of a shuffled epoch after full batches is left out of that epoch.
       optimizer: learning rate -> optax transformation; any of optax's own will do.
       preprocess: pixels -> what the model sees, inside the step.
-      conditional: hand the labels to the networks.
     """
 
     model: VAE
@@ -57,7 +57,6 @@ class Recipe:
     batch_size: int = 128
     optimizer: Callable[[Any], optax.GradientTransformation] = optax.adam
     preprocess: Preprocess = grey
-    conditional: bool = False
 
 
 def hyperparameters(recipe: Recipe, **values: ArrayLike) -> Hyper:
@@ -76,38 +75,46 @@ def hyperparameters(recipe: Recipe, **values: ArrayLike) -> Hyper:
 def init(recipe: Recipe, key: Array, data: Examples) -> State:
     """The state before the first step, from the run's key."""
     key_params, key_pixels = jax.random.split(jax.random.fold_in(key, _INIT))
-    example = jax.tree.map(lambda leaf: leaf[0], _labelled(recipe, data))
+    example = jax.tree.map(lambda leaf: leaf[0], labelled(recipe, data))
     params = recipe.model.init(key_params, recipe.preprocess(key_pixels, example.x), example.y)
     return State(params, recipe.optimizer(0.0).init(params), jnp.zeros((), jnp.int32))
 
 
-def batch_loss(recipe: Recipe, params: Params, hyper: Hyper, key: Array, batch: Examples) -> tuple[Array, Metrics]:
-    """Mean loss of a batch, and its metrics: per-example losses lifted once by `vmap`, a key for each example."""
+def example_terms(recipe: Recipe, params: Params, key: Array, example: Examples) -> Terms:
+    """The terms of one example's ELBO, whatever the loss."""
+    return elbo_terms(*_parts(recipe, params, key, example))
 
-    def example_loss(key, x, y):
-        key_pixels, key_latent = jax.random.split(key)
-        return recipe.loss.function(
-            key_latent,
-            recipe.preprocess(key_pixels, x),
-            lambda x: recipe.model.encode(params, x, y),
-            lambda z: recipe.model.decode(params, z, y),
-            prior=recipe.model.latent_prior(),
-            **{name: hyper[name] for name in recipe.loss.hyper},
-        )
 
-    keys = jax.random.split(key, batch.x.shape[0])
-    losses, terms = jax.vmap(example_loss)(keys, *_labelled(recipe, batch))
-    loss, distortion, rate = losses.mean(), terms.distortion.mean(), terms.rate.mean()
-    return loss, {"loss": loss, "negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
+def example_loss(
+    recipe: Recipe, params: Params, hyper: Mapping[str, Array], key: Array, example: Examples
+) -> tuple[Array, Terms]:
+    """The loss of one example, and its terms. `hyper` are the loss's own, as `Loss.at` gives them."""
+    *parts, prior = _parts(recipe, params, key, example)
+    return recipe.loss.function(*parts, prior=prior, **hyper)
+
+
+def batch_loss(
+    recipe: Recipe, params: Params, hyper: Mapping[str, Array], key: Array, batch: Examples
+) -> tuple[Array, Terms]:
+    """The loss of a batch, and its terms: one example's function, lifted once by `vmap`, with a key for each."""
+    keys, batch = jax.random.split(key, batch.x.shape[0]), labelled(recipe, batch)
+    if recipe.loss.batch:
+        terms = jax.vmap(partial(example_terms, recipe, params))(keys, batch)
+        return recipe.loss.function(terms, **hyper), terms
+    losses, terms = jax.vmap(partial(example_loss, recipe, params, hyper))(keys, batch)
+    return losses.mean(), terms
 
 
 def step(recipe: Recipe, state: State, key: Array, hyper: Hyper, batch: Examples) -> tuple[State, Metrics]:
     """One update. `key` is the run's: the step's own is folded from it, so a resumed run draws the same noise."""
     key_noise = jax.random.fold_in(jax.random.fold_in(key, _NOISE), state.step)
     gradient = jax.value_and_grad(batch_loss, argnums=1, has_aux=True)
-    (_, metrics), grads = gradient(recipe, state.params, hyper, key_noise, batch)
+    own = recipe.loss.at(state.step, hyper)
+    (loss, terms), grads = gradient(recipe, state.params, own, key_noise, batch)
     updates, opt_state = recipe.optimizer(hyper["learning_rate"]).update(grads, state.opt_state, state.params)
     params: Any = optax.apply_updates(state.params, updates)
+    distortion, rate = terms.distortion.mean(), terms.rate.mean()
+    metrics = {"loss": loss, "negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
     return State(params, opt_state, state.step + 1), metrics
 
 
@@ -166,5 +173,19 @@ def run(recipe: Recipe, key: Array, hyper: Hyper, data: Examples, *, epochs: int
     return lax.scan(body, init(recipe, key, data), length=epochs)
 
 
-def _labelled(recipe: Recipe, data: Examples) -> Examples:
-    return data if recipe.conditional else data._replace(y=None)
+def labelled(recipe: Recipe, data: Examples) -> Examples:
+    """The data as the loss wants them: with labels only where it is conditional."""
+    return data if recipe.loss.conditional else data._replace(y=None)
+
+
+def _parts(recipe: Recipe, params: Params, key: Array, example: Examples) -> tuple[Array, Array, Any, Any, Any]:
+    """What a loss takes of one example: a key, x as the model sees it, encode, decode, and the prior."""
+    model, (x, y) = recipe.model, example
+    key_pixels, key_latent = jax.random.split(key)
+    return (
+        key_latent,
+        recipe.preprocess(key_pixels, x),
+        lambda x: model.encode(params, x, y),
+        lambda z: model.decode(params, z, y),
+        model.latent_prior(params, y),
+    )

@@ -1,7 +1,7 @@
 """The ELBO and its two terms over a whole data set, and which latents are in use."""
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +9,9 @@ import numpy as np
 from jax import Array, lax
 
 from vae_jax.data.table import Examples
-from vae_jax.losses import elbo_terms
+from vae_jax.losses import Terms
 from vae_jax.model import Params
-from vae_jax.training import Recipe
+from vae_jax.training import Hyper, Recipe, example_loss, example_terms, labelled
 
 CHUNK = 500  # examples at a time on the device
 
@@ -31,63 +31,96 @@ def active_units(means: Array, threshold: float = 0.01) -> Array:
     return jnp.sum(jnp.var(means, axis=0) > threshold)
 
 
-def evaluate_elbo(recipe: Recipe, params: Params, key: Array, data: Examples) -> dict[str, Any]:
+def evaluate_elbo(
+    recipe: Recipe, params: Params, key: Array, data: Examples, hyper: Hyper | None = None
+) -> dict[str, Any]:
     """Negative ELBO with β = 1, whatever was trained, over every example of the data.
 
-    One sample of z an example: an unbiased estimate, with its standard error over examples.
+    One sample of z an example: an unbiased estimate, with its standard error over examples. A point posterior has a
+    distortion, but its rate and its negative ELBO are not defined: NaN.
 
     Args:
-      recipe: of which the model and the preprocessing are used.
+      recipe: the model, its preprocessing and its loss.
       params: of the model.
       key: a typed key, for z and for dynamic binarisation.
       data: e.g. the test set.
+      hyper: where it is given, the training loss is reported too, with its corruption and all ramps risen.
 
     Returns:
       `negative_elbo`, `negative_elbo_error` (standard error of the mean), `distortion`, `rate` in nats per example;
-      `rate_per_latent`, a list; `active_units` over these data; `examples`.
+      `rate_per_latent`, a list; `mean_squared_error`, summed over pixels, of the mean of p(x|z) at the posterior mean;
+      `active_units` over these data; `examples`; and perhaps `loss`.
     """
-    distortion, kl, means = jax.device_get(_all_terms(recipe, params, key, jax.device_put(data)))
-    rate = kl.sum(axis=1, dtype=np.float64)
+    key_terms, key_loss = jax.random.split(key)
+    data = jax.device_put(labelled(recipe, data))
+    terms, squared_error = _all_terms(recipe, params, key_terms, data)
+    distortion, kl, squared_error = (np.asarray(a, np.float64) for a in (terms.distortion, terms.kl, squared_error))
+    rate = kl.sum(axis=1)
     negative_elbo = distortion + rate
-    return {
-        "negative_elbo": float(negative_elbo.mean(dtype=np.float64)),
+    result = {
+        "negative_elbo": float(negative_elbo.mean()),
         "negative_elbo_error": float(negative_elbo.std() / np.sqrt(len(negative_elbo))),
-        "distortion": float(distortion.mean(dtype=np.float64)),
+        "distortion": float(distortion.mean()),
         "rate": float(rate.mean()),
-        "rate_per_latent": [float(nats) for nats in kl.mean(axis=0, dtype=np.float64)],
-        "active_units": int(active_units(means)),
+        "rate_per_latent": kl.mean(axis=0).tolist(),
+        "mean_squared_error": float(squared_error.mean()),
+        "active_units": int(active_units(terms.posterior.mean)),
         "examples": len(negative_elbo),
     }
+    if hyper is not None:
+        own = recipe.loss.at(jnp.inf, hyper)
+        if recipe.loss.batch:
+            result["loss"] = float(recipe.loss.function(terms, **own))
+        else:
+            result["loss"] = float(np.asarray(_all_losses(recipe, params, own, key_loss, data), np.float64).mean())
+    return result
+
+
+class Reconstruction(NamedTuple):
+    """Images before and after the model, each `[n, *shape of x]`.
+
+    Attributes:
+      original: after preprocessing.
+      seen: what the encoder saw of them: corrupted, where the loss corrupts.
+      decoded: the mean of p(x|z) at the mean of q(z|seen).
+    """
+
+    original: Array
+    seen: Array
+    decoded: Array
 
 
 @partial(jax.jit, static_argnums=0)
-def reconstruct(recipe: Recipe, params: Params, key: Array, data: Examples) -> tuple[Array, Array]:
-    """What the model saw of each example, and the mean of p(x|z) at the posterior mean; both of x's shape."""
+def reconstruct(recipe: Recipe, params: Params, key: Array, data: Examples, hyper: Hyper) -> Reconstruction:
+    """Encode and decode examples, with the loss's own corruption."""
 
-    def one(key, x, y):
-        seen = recipe.preprocess(key, x)
-        return seen, recipe.model.decode(params, recipe.model.encode(params, seen, y).mean, y).mean
+    def one(key, example):
+        key_pixels, key_corruption = jax.random.split(key)
+        x = recipe.preprocess(key_pixels, example.x)
+        corrupt = recipe.loss.corrupt
+        seen = x if corrupt is None else corrupt(key_corruption, x, **recipe.loss.at(jnp.inf, hyper))
+        code = recipe.model.encode(params, seen, example.y).mean
+        return Reconstruction(x, seen, recipe.model.decode(params, code, example.y).mean)
 
-    labels = data.y if recipe.conditional else None
-    return jax.vmap(one)(jax.random.split(key, data.x.shape[0]), data.x, labels)
+    return jax.vmap(one)(jax.random.split(key, data.x.shape[0]), labelled(recipe, data))
 
 
 @partial(jax.jit, static_argnums=0)
-def _all_terms(recipe: Recipe, params: Params, key: Array, data: Examples) -> tuple[Array, Array, Array]:
-    """Distortion `[n]`, KL per latent `[n, latent]` and posterior means `[n, latent]`."""
+def _all_terms(recipe: Recipe, params: Params, key: Array, data: Examples) -> tuple[Terms, Array]:
+    """The terms of every example, and the squared error of its reconstruction from the posterior mean."""
 
     def one(inputs):
-        key, x, y = inputs
-        key_pixels, key_latent = jax.random.split(key)
-        terms = elbo_terms(
-            key_latent,
-            recipe.preprocess(key_pixels, x),
-            lambda x: recipe.model.encode(params, x, y),
-            lambda z: recipe.model.decode(params, z, y),
-            recipe.model.latent_prior(),
-        )
-        return terms.distortion, terms.kl, terms.posterior.mean
+        key, example = inputs
+        key_terms, key_pixels = jax.random.split(key)
+        terms = example_terms(recipe, params, key_terms, example)
+        decoded = recipe.model.decode(params, terms.posterior.mean, example.y).mean
+        return terms, jnp.sum(jnp.square(decoded - recipe.preprocess(key_pixels, example.x)))
 
+    return lax.map(one, (jax.random.split(key, data.x.shape[0]), data), batch_size=CHUNK)
+
+
+@partial(jax.jit, static_argnums=0)
+def _all_losses(recipe: Recipe, params: Params, own: Hyper, key: Array, data: Examples) -> Array:
+    """The training loss of every example, `[n]`."""
     keys = jax.random.split(key, data.x.shape[0])
-    labels = data.y if recipe.conditional else None
-    return lax.map(one, (keys, data.x, labels), batch_size=CHUNK)
+    return lax.map(lambda inputs: example_loss(recipe, params, own, *inputs)[0], (keys, data), batch_size=CHUNK)

@@ -9,6 +9,8 @@ found by itself.
 from importlib import import_module
 from pkgutil import iter_modules
 
+from vae_jax.losses.autoencoders import autoencoder, denoising, sparse, sparse_rate
+from vae_jax.losses.capacity import capacity, free_bits
 from vae_jax.losses.divergences import kl_normal, kl_standard_normal, kl_to_prior
 from vae_jax.losses.elbo import Terms, elbo_terms, negative_elbo
 from vae_jax.losses.table import LOSSES, Loss, register
@@ -20,10 +22,16 @@ __all__ = [
     "LOSSES",
     "Loss",
     "Terms",
+    "autoencoder",
+    "capacity",
+    "denoising",
     "elbo_terms",
+    "free_bits",
     "kl_normal",
     "kl_standard_normal",
     "kl_to_prior",
     "negative_elbo",
     "register",
+    "sparse",
+    "sparse_rate",
 ]

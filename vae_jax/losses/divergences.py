@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions import LOG_2PI, Distribution, Normal, StandardNormal, finite_exp
+from vae_jax.distributions import LOG_2PI, Delta, Distribution, Normal, StandardNormal, finite_exp
 
 
 def _exp_minus_one_minus(x: Array) -> Array:
@@ -78,8 +78,10 @@ def kl_to_prior(posterior: Distribution, prior: Distribution | None, z: Array) -
       z: `[latent]`, a sample of the posterior, used by the estimate log q(z|x) − log p(z) alone.
 
     Returns:
-      `[latent]` nats where the divergence splits over the latents, else `[1]`.
+      `[latent]` nats where the divergence splits over the latents, else `[1]`; NaN for a point, which has none.
     """
+    if isinstance(posterior, Delta):
+        return jnp.full(jnp.shape(posterior.value), jnp.nan)
     if isinstance(posterior, Normal):
         log_var = jnp.broadcast_to(posterior.log_var, jnp.shape(posterior.mean))
         if prior is None or isinstance(prior, StandardNormal):

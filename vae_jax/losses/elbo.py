@@ -51,7 +51,7 @@ def elbo_terms(key: Array, x: Array, encode: Encode, decode: Decode, prior: Dist
     return Terms(jnp.sum(likelihood.log_prob(x)), kl_to_prior(posterior, prior, z), z, posterior)
 
 
-@register("vae", beta=1.0)
+@register("vae", ramps={"beta": "beta_steps"}, beta=1.0, beta_steps=0.0)
 def negative_elbo(
     key: Array, x: Array, encode: Encode, decode: Decode, *, beta: ArrayLike = 1.0, prior: Distribution | None = None
 ) -> tuple[Array, Terms]:
@@ -60,7 +60,8 @@ def negative_elbo(
     −log p(x|z) + β KL(q(z|x) ‖ p(z)),  z ~ q(z|x) = encode(x)
 
     One sample of z makes the first term an unbiased estimate; the KL is exact for normal q and p. With β = 1 minus this
-    value is a lower bound on log p(x). β = 0 trains an autoencoder whose noise shrinks away.
+    value is a lower bound on log p(x). β = 0 trains an autoencoder whose noise shrinks away. In training β rises
+    linearly from 0 over `beta_steps` steps (KL warm-up; 0 for none).
 
     Args:
       key: a typed `jax.random.key`, used once, for ε.
@@ -88,6 +89,26 @@ def negative_elbo(
     """
     terms = elbo_terms(key, x, encode, decode, prior)
     return terms.distortion + beta * terms.rate, terms
+
+
+@register("beta-vae", ramps={"beta": "beta_steps"}, beta=4.0, beta_steps=0.0)
+def beta_vae(key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any) -> tuple[Array, Terms]:
+    """β-VAE: the negative ELBO with the KL weighed by β = 4, for latents that vary apart."""
+    return negative_elbo(key, x, encode, decode, **hyper)
+
+
+@register("cvae", conditional=True, ramps={"beta": "beta_steps"}, beta=1.0, beta_steps=0.0)
+def conditional_negative_elbo(
+    key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any
+) -> tuple[Array, Terms]:
+    """Conditional VAE: the negative ELBO of x given its label, which goes into encoder, decoder and prior.
+
+    −log p(x|z, y) + β KL(q(z|x, y) ‖ p(z|y)); `encode` and `decode` have the label in them.
+
+    Reference: Sohn, Lee & Yan, *Learning structured output representation using deep conditional generative models*,
+    2015, eq. 4.
+    """
+    return negative_elbo(key, x, encode, decode, **hyper)
 
 
 def _expect_shape(x: Array, likelihood: Distribution) -> None:

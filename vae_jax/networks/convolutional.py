@@ -5,14 +5,16 @@ stride 2 take 64×64 to 4×4, then two dense layers of 256; the decoder is the m
 less, 8×8 one only. Other sizes are padded with zeros to the next power of two (28 to 32) and cropped after decoding.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from vae_jax.distributions import Normal
 from vae_jax.errors import InputError
 from vae_jax.networks.strided import Strided
-from vae_jax.networks.table import INITIALIZERS, Initializer, Shape, Sizes, register
+from vae_jax.networks.table import INITIALIZERS, Initializer, Shape, Sizes, register, with_label
+from vae_jax.posteriors import POSTERIORS, Posterior
 
 CHANNELS = 32
 _SMALLEST = 4  # the side at which convolutions end
@@ -30,21 +32,24 @@ def _margins(shape: Shape) -> list[tuple[int, int]]:
 
 
 class ConvEncoder(nn.Module):
-    """x `[height, width, channels]` -> q(z|x) = N(mean, diag(exp(log_var))) over `[latent]`."""
+    """x `[height, width, channels]` -> q(z|x[, y]) over `[latent]`; by default N(mean, diag(exp(log_var)))."""
 
     latent: int
     hidden: tuple[int, ...] = (256, 256)
+    posterior: Posterior = POSTERIORS["normal"]
+    classes: int = 0
     kernel_init: Initializer = INITIALIZERS["lecun"]
 
     @nn.compact
-    def __call__(self, x: Array) -> Normal:
+    def __call__(self, x: Array, y: Array | None = None) -> Any:
         h = jnp.pad(x, _margins(x.shape))
         for _ in range(_halvings(x.shape)):
             h = nn.relu(Strided(CHANNELS, kernel_init=self.kernel_init)(h))
-        h = jnp.ravel(h)
+        h = with_label(jnp.ravel(h), y, self.classes)
         for width in self.hidden:
             h = nn.relu(nn.Dense(width, kernel_init=self.kernel_init)(h))
-        return Normal(*jnp.split(nn.Dense(2 * self.latent, kernel_init=self.kernel_init, name="posterior")(h), 2))
+        numbers = self.posterior.outputs * self.latent
+        return self.posterior.build(nn.Dense(numbers, kernel_init=self.kernel_init, name="posterior")(h))
 
 
 class ConvDecoder(nn.Module):
@@ -53,11 +58,12 @@ class ConvDecoder(nn.Module):
     shape: Shape
     hidden: tuple[int, ...] = (256, 256)
     outputs: int = 1
+    classes: int = 0
     kernel_init: Initializer = INITIALIZERS["lecun"]
 
     @nn.compact
-    def __call__(self, z: Array) -> Array:
-        h = z
+    def __call__(self, z: Array, y: Array | None = None) -> Array:
+        h = with_label(z, y, self.classes)
         for width in (*self.hidden, _SMALLEST * _SMALLEST * CHANNELS):
             h = nn.relu(nn.Dense(width, kernel_init=self.kernel_init)(h))
         h = h.reshape(_SMALLEST, _SMALLEST, CHANNELS)
@@ -75,8 +81,8 @@ def conv(sizes: Sizes) -> tuple[nn.Module, nn.Module]:
     """Burgess 2018: 4×4 convolutions of stride 2 and 32 channels down to 4×4, then dense layers of `--hidden`."""
     if len(sizes.shape) != 3:
         raise InputError(f"--model conv: needs images [height, width, channels]; got {sizes.shape}. Use --model dense.")
-    init = sizes.kernel_init
+    shared: Any = {"classes": sizes.classes, "kernel_init": sizes.kernel_init}
     return (
-        ConvEncoder(sizes.latent, sizes.hidden, kernel_init=init),
-        ConvDecoder(sizes.shape, sizes.hidden[::-1], sizes.outputs, kernel_init=init),
+        ConvEncoder(sizes.latent, sizes.hidden, posterior=sizes.posterior, **shared),
+        ConvDecoder(sizes.shape, sizes.hidden[::-1], outputs=sizes.outputs, **shared),
     )

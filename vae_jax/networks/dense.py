@@ -2,30 +2,34 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from vae_jax.distributions import Normal
 from vae_jax.errors import InputError
-from vae_jax.networks.table import INITIALIZERS, Initializer, Shape, Sizes, register
+from vae_jax.networks.table import INITIALIZERS, Initializer, Shape, Sizes, register, with_label
+from vae_jax.posteriors import POSTERIORS, Posterior
 
 
 class DenseEncoder(nn.Module):
-    """x of any shape -> hidden layers -> q(z|x) = N(mean, diag(exp(log_var))) over `[latent]`."""
+    """x of any shape -> hidden layers -> q(z|x[, y]) over `[latent]`; by default N(mean, diag(exp(log_var)))."""
 
     latent: int
     hidden: tuple[int, ...] = (400,)
     activation: Callable[[Array], Array] = nn.relu
+    posterior: Posterior = POSTERIORS["normal"]
+    classes: int = 0
     kernel_init: Initializer = INITIALIZERS["lecun"]
 
     @nn.compact
-    def __call__(self, x: Array) -> Normal:
-        h = jnp.ravel(x)
+    def __call__(self, x: Array, y: Array | None = None) -> Any:
+        h = with_label(jnp.ravel(x), y, self.classes)
         for width in self.hidden:
             h = self.activation(nn.Dense(width, kernel_init=self.kernel_init)(h))
-        return Normal(*jnp.split(nn.Dense(2 * self.latent, kernel_init=self.kernel_init, name="posterior")(h), 2))
+        numbers = self.posterior.outputs * self.latent
+        return self.posterior.build(nn.Dense(numbers, kernel_init=self.kernel_init, name="posterior")(h))
 
 
 class DenseDecoder(nn.Module):
@@ -38,11 +42,12 @@ class DenseDecoder(nn.Module):
     hidden: tuple[int, ...] = (400,)
     activation: Callable[[Array], Array] = nn.relu
     outputs: int = 1
+    classes: int = 0
     kernel_init: Initializer = INITIALIZERS["lecun"]
 
     @nn.compact
-    def __call__(self, z: Array) -> Array:
-        h = z
+    def __call__(self, z: Array, y: Array | None = None) -> Array:
+        h = with_label(z, y, self.classes)
         for width in self.hidden:
             h = self.activation(nn.Dense(width, kernel_init=self.kernel_init)(h))
         h = nn.Dense(math.prod(self.shape) * self.outputs, kernel_init=self.kernel_init, name="likelihood")(h)
@@ -52,10 +57,10 @@ class DenseDecoder(nn.Module):
 @register("dense", hidden=(400,))
 def dense(sizes: Sizes) -> tuple[nn.Module, nn.Module]:
     """Fully connected, ReLU; `--hidden 500 500` from the image inwards, mirrored in the decoder."""
-    init = sizes.kernel_init
+    shared: Any = {"classes": sizes.classes, "kernel_init": sizes.kernel_init}
     return (
-        DenseEncoder(sizes.latent, sizes.hidden, kernel_init=init),
-        DenseDecoder(sizes.shape, sizes.hidden[::-1], outputs=sizes.outputs, kernel_init=init),
+        DenseEncoder(sizes.latent, sizes.hidden, posterior=sizes.posterior, **shared),
+        DenseDecoder(sizes.shape, sizes.hidden[::-1], outputs=sizes.outputs, **shared),
     )
 
 

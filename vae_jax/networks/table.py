@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from vae_jax.posteriors import POSTERIORS, Posterior
 
 Shape = tuple[int, ...]
 Initializer = Callable[..., Any]
@@ -25,6 +30,8 @@ class Sizes(NamedTuple):
       latent: latent dimensions.
       hidden: widths of the hidden layers from the image inwards.
       outputs: how many numbers the likelihood asks for per pixel and channel.
+      posterior: the family of q(z|x).
+      classes: how many labels the networks take besides; 0 for none.
       kernel_init: of every layer.
     """
 
@@ -32,6 +39,8 @@ class Sizes(NamedTuple):
     latent: int
     hidden: tuple[int, ...]
     outputs: int = 1
+    posterior: Posterior = POSTERIORS["normal"]
+    classes: int = 0
     kernel_init: Initializer = INITIALIZERS["lecun"]
 
 
@@ -56,6 +65,18 @@ class Network:
 
 
 NETWORKS: dict[str, Network] = {}
+
+
+def with_label(h: Array, y: Array | None, classes: int) -> Array:
+    """Features `[f]` with the label one-hot behind them, `[f + classes]`, where a network is conditional.
+
+    Raises:
+      ValueError: a label for an unconditional network, or none for a conditional one.
+    """
+    if (y is None) != (classes == 0):
+        needs, got = ("no label" if classes == 0 else f"a label of {classes} classes"), "none" if y is None else "one"
+        raise ValueError(f"this network takes {needs}; got {got}. Set `classes` when it is built.")
+    return h if y is None else jnp.concatenate([h, jax.nn.one_hot(y, classes)])
 
 
 def register(name: str, *, hidden: tuple[int, ...]) -> Callable:

@@ -1,0 +1,150 @@
+"""One conformance test over the whole table: a new loss is covered with no test of its own."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vae_jax import training
+from vae_jax.data import Examples
+from vae_jax.evaluation import evaluate_elbo
+from vae_jax.likelihoods import LIKELIHOODS
+from vae_jax.losses import LOSSES
+from vae_jax.model import VAE
+from vae_jax.networks import NETWORKS, Sizes
+from vae_jax.posteriors import POSTERIORS
+from vae_jax.priors import PRIORS
+from vae_jax.training import Recipe, hyperparameters
+
+CLASSES = 3
+DATA = Examples(
+    np.linspace(0, 1, 16 * 6, dtype=np.float32).reshape(16, 2, 3, 1), np.arange(16, dtype=np.int32) % CLASSES
+)
+
+
+def recipe_of(name: str, *, likelihood: str = "bernoulli", prior: str = "normal") -> Recipe:
+    loss = LOSSES[name]
+    sizes = Sizes(
+        (2, 3, 1),
+        2,
+        (8,),
+        outputs=LIKELIHOODS[likelihood].outputs,
+        posterior=POSTERIORS[loss.posterior],
+        classes=CLASSES if loss.conditional else 0,
+    )
+    model = VAE(*NETWORKS["dense"].build(sizes), LIKELIHOODS[likelihood], PRIORS[prior](sizes))
+    return Recipe(model=model, loss=loss, batch_size=8)
+
+
+def parts(name: str, **choices):
+    """`(recipe, params, the loss's own hyperparameters, value of a batch)`."""
+    recipe = recipe_of(name, **choices)
+    params = training.init(recipe, jax.random.key(0), DATA).params
+    own = recipe.loss.at(1e9, hyperparameters(recipe))
+    return recipe, params, own, lambda params, own, key, data: training.batch_loss(recipe, params, own, key, data)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+class TestEveryLoss:
+    def test_value_and_gradient_agree_under_jit_vmap_and_pmap(self, name, key):
+        _, params, own, loss = parts(name)
+        gradient = jax.value_and_grad(lambda params, key, data: loss(params, own, key, data)[0])
+        keys = jax.random.split(key, 2)
+        halves = jax.tree.map(lambda leaf: jnp.asarray(leaf).reshape(2, 8, *leaf.shape[1:]), DATA)
+        single = [
+            gradient(params, jax.random.clone(keys)[i], jax.tree.map(lambda leaf, i=i: leaf[i], halves)) for i in (0, 1)
+        ]
+        eager = jax.tree.map(lambda *leaves: jnp.stack(leaves), *single)
+        over_batches = jax.vmap(gradient, (None, 0, 0))
+        for found in (
+            over_batches(params, jax.random.clone(keys), halves),
+            jax.jit(over_batches)(params, jax.random.clone(keys), halves),
+            jax.pmap(gradient, in_axes=(None, 0, 0))(params, jax.random.clone(keys), halves),
+        ):
+            jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4), found, eager)
+
+    def test_gradient_is_finite_also_at_extremes(self, name, key):
+        _, params, own, loss = parts(name)
+        for scale in (1.0, 10.0):  # log-variances and logits of several hundred
+            large = jax.tree.map(lambda leaf, scale=scale: scale * leaf, params)
+            gradient = jax.grad(lambda params: loss(params, own, jax.random.clone(key), DATA)[0])(large)
+            assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+    def test_reports_the_terms(self, name, key):
+        recipe, params, own, loss = parts(name)
+        value, terms = loss(params, own, key, DATA)
+        assert value.shape == () and np.isfinite(value)
+        assert terms.distortion.shape == terms.rate.shape == (16,)
+        assert terms.z.shape == (16, 2)
+        if recipe.loss.posterior == "normal":
+            assert np.all(terms.rate >= 0)
+        else:  # a point has no finite divergence from a density
+            assert np.isnan(terms.rate).all()
+
+    def test_key_matters_where_there_is_noise_and_nowhere_else(self, name, key):
+        recipe, params, own, loss = parts(name)
+        first, again, other = (loss(params, own, k, DATA)[0] for k in (key, jax.random.clone(key), jax.random.key(1)))
+        assert first == again
+        assert (first != other) == (recipe.loss.posterior == "normal" or recipe.loss.corrupt is not None)
+
+    def test_order_of_the_batch_does_not_matter(self, name, key):
+        recipe, params, own, _ = parts(name)
+        order = jax.random.permutation(jax.random.key(5), 16)
+        keys, data = jax.random.split(key, 16), jax.tree.map(jnp.asarray, training.labelled(recipe, DATA))
+
+        def value(keys, data):
+            if recipe.loss.batch:
+                terms = jax.vmap(partial(training.example_terms, recipe, params))(keys, data)
+                return recipe.loss.function(terms, **own)
+            return jax.vmap(partial(training.example_loss, recipe, params, own))(keys, data)[0].mean()
+
+        shuffled = jax.tree.map(lambda leaf: leaf[order], data)
+        np.testing.assert_allclose(
+            value(jax.random.clone(keys)[order], shuffled), value(jax.random.clone(keys), data), rtol=1e-5
+        )
+
+    def test_hyperparameters_are_leaves(self, name, key):
+        """Under vmap their values are not known when the program is compiled; each matters."""
+        _, params, own, loss = parts(name)
+        for changed in own:
+            hyper = {n: jnp.stack([v, 2 * v + 0.2 if n == changed else v]) for n, v in own.items()}
+            first, second = jax.vmap(lambda own: loss(params, own, jax.random.clone(key), DATA)[0])(hyper)
+            assert np.isfinite([first, second]).all() and first != second, changed
+
+    def test_trains_and_evaluates(self, name, key):
+        recipe = recipe_of(name)
+        hyper = hyperparameters(recipe, learning_rate=1e-2)
+        data = Examples(np.round(DATA.x), DATA.y)
+        run = jax.jit(partial(training.run, recipe, epochs=100))
+        state, metrics = run(jax.random.clone(key), hyper, data)
+        distortion = metrics["distortion"]
+        assert distortion[-10:].mean() < distortion[:3].mean()
+        result = evaluate_elbo(recipe, state.params, key, data, hyper)
+        assert np.isfinite([result["loss"], result["distortion"], result["mean_squared_error"]]).all()
+
+    def test_needs_a_label_only_where_it_is_conditional(self, name, key):
+        recipe, params, own, loss = parts(name)
+        without = DATA._replace(y=None)
+        if recipe.loss.conditional:
+            with pytest.raises(ValueError, match="takes a label of 3 classes; got none"):
+                loss(params, own, key, without)
+        else:
+            assert np.isfinite(loss(params, own, key, without)[0])
+
+    def test_says_what_it_is(self, name, key):
+        del key
+        assert 20 < len(LOSSES[name].summary) < 120
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("prior", PRIORS)
+def test_every_likelihood_and_prior_trains(likelihood, prior, key):
+    recipe = recipe_of("cvae" if prior == "label" else "vae", likelihood=likelihood, prior=prior)
+    run = jax.jit(partial(training.run, recipe, epochs=60))
+    state, metrics = run(jax.random.clone(key), hyperparameters(recipe, learning_rate=1e-2), DATA)
+    assert np.isfinite(metrics["loss"]).all() and metrics["loss"][-5:].mean() < metrics["loss"][0]
+    y = jnp.arange(5) % CLASSES if prior == "label" else None
+    images = recipe.model.generate(key, state.params, 5, y)
+    assert images.shape == (5, 2, 3, 1) and np.isfinite(images).all()

@@ -1,0 +1,104 @@
+"""The pictures of a model: what it draws during training, and what a trained one has to show."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax import figures
+from vae_jax.data import Examples
+from vae_jax.distributions import Delta, draw
+from vae_jax.evaluation import encode_all, fit_code_mixture, reconstruct
+from vae_jax.experiment import Experiment
+from vae_jax.model import Params
+
+GRID = 15  # images a side of the decoded plane
+
+
+def draw_epoch(experiment: Experiment, params: Params, out: Path, epoch: int) -> None:
+    """Samples and reconstructions: the same z and the same images each time, so that learning shows."""
+    data, recipe, hyper, keys, _ = experiment
+    if not experiment.images:
+        return
+    y = jnp.arange(64) % data.classes if recipe.loss.conditional else None
+    images = recipe.model.generate(keys.pictures, params, 64, y)
+    figures.samples(images, out / "samples" / f"epoch-{epoch:04d}.png", title=f"samples, epoch {epoch}")
+    first = Examples(data.validation.x[:10], None if data.validation.y is None else data.validation.y[:10])
+    original, seen, decoded = reconstruct(recipe, params, keys.validation, first, hyper)
+    rows = {"original": original, "corrupted": seen, "decoded": decoded}
+    if recipe.loss.corrupt is None:
+        del rows["corrupted"]
+    path = out / "reconstructions" / f"epoch-{epoch:04d}.png"
+    figures.image_rows(rows, path, title=f"reconstructions, epoch {epoch}")
+
+
+def draw_trained(experiment: Experiment, params: Params, out: Path) -> None:
+    """The latent space of a trained model: codes by class, the decoded plane, interpolations, labels, the aggregate."""
+    data, recipe, _, keys, _ = experiment
+    posterior = encode_all(recipe, params, keys.test, data.test)
+    means = np.asarray(posterior.mean)
+    key_samples, key_mixture = jax.random.split(keys.pictures)
+    codes = jax.vmap(draw)(posterior, jax.random.split(key_samples, len(means)))
+    figures.aggregate_posterior(np.asarray(codes), out / "aggregate_posterior.png")
+    if means.shape[1] == 2:
+        figures.latent_scatter(means, data.test.y, out / "latent_scatter.png")
+    if not experiment.images:
+        return
+    decode = jax.jit(jax.vmap(lambda z, y: recipe.model.decode(params, z, y).mean))
+    if recipe.loss.conditional:
+        _draw_labels(experiment, params, decode, out)
+        return
+    steps = jnp.linspace(0, 1, 10)[:, None]
+    lines = jnp.concatenate(
+        [(1 - steps) * means[2 * i] + steps * means[2 * i + 1] for i in range(min(8, len(means) // 2))]
+    )
+    figures.grid(decode(lines, None), 10, out / "interpolations.png", title="from one test image's code to another's")
+    if means.shape[1] == 2:
+        z, axis = _plane(means, point=isinstance(posterior, Delta))
+        figures.decoded_plane(decode(z, None), axis, out / "latent_plane.png")
+    if isinstance(posterior, Delta):  # no prior was trained: sample where the codes are
+        train = encode_all(recipe, params, keys.validation, data.train).mean
+        mixture = fit_code_mixture(np.asarray(train))
+        z = jax.vmap(mixture.sample)(jax.random.split(key_mixture, 64))
+        figures.samples(
+            decode(z, None), out / "samples_code_mixture.png", title="samples of a mixture fitted to the codes"
+        )
+
+
+def _draw_labels(experiment: Experiment, params: Params, decode, out: Path) -> None:
+    """One row a label and one column a z; and test images with their labels swapped, their z kept."""
+    data, recipe, _, keys, _ = experiment
+    labels, columns = jnp.arange(data.classes), 10
+    noise = jax.random.normal(keys.pictures, (columns, recipe.model.encoder.latent))  # pyright: ignore
+    z = jax.vmap(lambda y: _at_label(recipe.model.latent_prior(params, y), noise))(labels)
+    images = decode(z.reshape(-1, z.shape[-1]), jnp.repeat(labels, columns))
+    names = [str(label) for label in range(data.classes)]
+    figures.grid(images, columns, out / "labels.png", title="one z a column, one label a row", row_names=names)
+    chosen = Examples(*(jnp.asarray(leaf[:columns]) for leaf in data.test))
+    codes = encode_all(recipe, params, keys.test, chosen).mean
+    swapped = decode(jnp.tile(codes, (data.classes, 1)), jnp.repeat(labels, columns))
+    pixels = jax.vmap(recipe.preprocess)(jax.random.split(keys.test, columns), chosen.x)
+    figures.grid(
+        jnp.concatenate([pixels, swapped]),
+        columns,
+        out / "swapped_labels.png",
+        title="test images (top), and their style under every label",
+        row_names=["image", *names],
+    )
+
+
+def _at_label(prior, noise):
+    """The same standard draws moved to a label's prior: N(0, I), or a normal of its own."""
+    return prior.mean + noise * jnp.exp(0.5 * getattr(prior, "log_var", jnp.zeros(())))
+
+
+def _plane(means: np.ndarray, *, point: bool) -> tuple[jax.Array, np.ndarray]:
+    """z over the plane, top row first, and the axis values: normal quantiles, or the range of point codes."""
+    if point:
+        low, high = np.quantile(means, [0.02, 0.98])
+        axis = np.linspace(low, high, GRID)
+    else:
+        axis = np.asarray(jax.scipy.special.ndtri((jnp.arange(GRID) + 0.5) / GRID))
+    first, second = np.meshgrid(axis, axis[::-1])
+    return jnp.stack([first.ravel(), second.ravel()], axis=1), axis

@@ -1,0 +1,148 @@
+"""Autoencoders without a posterior: plain, denoising and sparse. The code z is a point, its rate is not defined."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from vae_jax.distributions import Delta, Distribution
+from vae_jax.losses.corruption import gaussian_noise, masking, salt_and_pepper
+from vae_jax.losses.elbo import Decode, Encode, Terms, elbo_terms
+from vae_jax.losses.table import register
+
+
+def as_point(code: Any) -> Delta:
+    """The code as a point: a distribution's mean, or an array as it is."""
+    return Delta(code.mean if hasattr(code, "log_prob") else code)
+
+
+@register("ae", posterior="point")
+def autoencoder(
+    key: Array, x: Array, encode: Encode, decode: Decode, *, prior: Distribution | None = None
+) -> tuple[Array, Terms]:
+    """Autoencoder: reconstruction alone, from a code that is a point.
+
+    −log p(x|z),  z = encode(x)
+
+    With a Gaussian likelihood of σ = 1 this is half the squared error and a constant, with a Bernoulli one the
+    cross-entropy.
+
+    Args:
+      key: not used; every loss takes one.
+      x: one example.
+      encode: x -> z `[latent]`, or a distribution of which the mean is taken.
+      decode: z -> p(x|z).
+      prior: not used.
+
+    Returns:
+      `(loss [], Terms)` in nats; `terms.kl` is NaN, since a point has no finite KL to a density.
+
+    Reference: Hinton & Salakhutdinov, *Reducing the dimensionality of data with neural networks*, 2006.
+    """
+    terms = elbo_terms(key, x, lambda x: as_point(encode(x)), decode, prior)
+    return terms.distortion, terms
+
+
+@register("denoising", posterior="point", corrupt=gaussian_noise, noise=0.3)
+def denoising(
+    key: Array,
+    x: Array,
+    encode: Encode,
+    decode: Decode,
+    *,
+    noise: ArrayLike = 0.3,
+    corruption: Callable[..., Array] = gaussian_noise,
+    prior: Distribution | None = None,
+) -> tuple[Array, Terms]:
+    """Denoising autoencoder: encodes x with Gaussian noise added, reconstructs the clean x.
+
+    −log p(x|z),  z = encode(corruption(x))
+
+    Args:
+      key: for the corruption.
+      x: one example, clean.
+      encode: as in `autoencoder`.
+      decode: z -> p(x|z).
+      noise: its strength: σ for `gaussian_noise`, a probability for `masking` and `salt_and_pepper`.
+      corruption: `(key, x, *, noise) -> x`; see `vae_jax.losses.corruption`.
+      prior: not used.
+
+    Returns:
+      `(loss [], Terms)` in nats, of the clean x given the corrupted one.
+
+    Reference: Vincent et al., *Extracting and composing robust features with denoising autoencoders*, 2008, eq. 5.
+    """
+    key_corruption, key_code = jax.random.split(key)
+    seen = corruption(key_corruption, x, noise=noise)
+    return autoencoder(key_code, x, lambda _: encode(seen), decode, prior=prior)
+
+
+@register("denoising-masking", posterior="point", corrupt=masking, noise=0.3)
+def denoising_masking(key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any) -> tuple[Array, Terms]:
+    """Denoising autoencoder: encodes x with pixels set to 0 at random, reconstructs the clean x."""
+    return denoising(key, x, encode, decode, corruption=masking, **hyper)
+
+
+@register("denoising-salt-and-pepper", posterior="point", corrupt=salt_and_pepper, noise=0.3)
+def denoising_salt_and_pepper(
+    key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any
+) -> tuple[Array, Terms]:
+    """Denoising autoencoder: encodes x with pixels set to 0 or 1 at random, reconstructs the clean x."""
+    return denoising(key, x, encode, decode, corruption=salt_and_pepper, **hyper)
+
+
+@register("sparse", posterior="point", weight=1.0)
+def sparse(
+    key: Array,
+    x: Array,
+    encode: Encode,
+    decode: Decode,
+    *,
+    weight: ArrayLike = 1.0,
+    prior: Distribution | None = None,
+) -> tuple[Array, Terms]:
+    """Sparse autoencoder: an L1 penalty on the code.
+
+    −log p(x|z) + weight·Σ_j |z_j|,  z = encode(x)
+
+    Args:
+      key: not used.
+      x: one example.
+      encode: as in `autoencoder`.
+      decode: z -> p(x|z).
+      weight: nats per unit of |z|, ≥ 0.
+      prior: not used.
+
+    Returns:
+      `(loss [], Terms)`.
+
+    Reference: Goodfellow, Bengio & Courville, *Deep Learning*, 2016, section 14.2.1.
+    """
+    loss, terms = autoencoder(key, x, encode, decode, prior=prior)
+    return loss + weight * jnp.sum(jnp.abs(terms.z)), terms
+
+
+@register("sparse-rate", batch=True, posterior="rates", weight=1.0, target=0.05)
+def sparse_rate(terms: Terms, *, weight: ArrayLike = 1.0, target: ArrayLike = 0.05) -> Array:
+    """Sparse autoencoder: the KL from a target rate to each unit's mean activation, codes in (0, 1).
+
+    mean(−log p(x|z)) + weight·Σ_j KL(ρ ‖ ρ̂_j),  ρ̂_j = mean over the batch of z_j
+
+    KL(ρ ‖ ρ̂) = ρ ln(ρ/ρ̂) + (1 − ρ) ln((1 − ρ)/(1 − ρ̂)), zero where a unit is active at the target rate.
+
+    Args:
+      terms: of a batch, codes `[batch, latent]` in (0, 1): a sigmoid's.
+      weight: ≥ 0.
+      target: ρ, in (0, 1).
+
+    Returns:
+      The loss of the batch, `[]`.
+
+    Reference: Ng, *Sparse autoencoder*, CS294A lecture notes, 2011, section 3.
+    """
+    rate = jnp.clip(jnp.mean(terms.z, axis=0), 1e-6, 1 - 1e-6)
+    divergence = target * jnp.log(target / rate) + (1 - target) * jnp.log((1 - target) / (1 - rate))
+    return jnp.mean(terms.distortion) + weight * jnp.sum(divergence)

@@ -1,0 +1,55 @@
+"""The KL held at a value, or kept above one: functions of the terms of a batch."""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from vae_jax.losses.elbo import Terms
+from vae_jax.losses.table import register
+
+
+@register(
+    "capacity", batch=True, ramps={"capacity": "capacity_steps"}, gamma=1000.0, capacity=25.0, capacity_steps=1000.0
+)
+def capacity(terms: Terms, *, gamma: ArrayLike = 1000.0, capacity: ArrayLike = 25.0) -> Array:
+    """Capacity-controlled β-VAE: the mean KL is pulled to C nats, which rise during training.
+
+    mean(−log p(x|z)) + γ |mean(KL) − C|
+
+    In training C rises linearly from 0 over `capacity_steps` steps (the paper's: 100,000). At KL = C it is the
+    distortion.
+
+    Args:
+      terms: of a batch, `[batch]`.
+      gamma: γ, ≥ 0; the paper's is 1000.
+      capacity: C in nats, ≥ 0.
+
+    Returns:
+      The loss of the batch, `[]`.
+
+    Reference: Burgess et al., *Understanding disentangling in β-VAE*, 2018, eq. 8.
+
+    >>> from vae_jax.losses import Terms
+    >>> terms = Terms(jnp.array([-80.0, -90.0]), jnp.array([[20.0, 6.0], [20.0, 6.0]]), jnp.zeros((2, 2)), None)
+    >>> float(capacity(terms, gamma=100.0, capacity=25.0))  # 85 + 100·|26 − 25|
+    185.0
+    """
+    return jnp.mean(terms.distortion) + gamma * jnp.abs(jnp.mean(terms.rate) - capacity)
+
+
+@register("free-bits", batch=True, free_nats=0.1)
+def free_bits(terms: Terms, *, free_nats: ArrayLike = 0.1) -> Array:
+    """Free bits: the KL of each latent is not reduced below a floor, so that none is given up early.
+
+    mean(−log p(x|z)) + Σ_j max(mean(KL_j), λ)
+
+    Args:
+      terms: of a batch; `kl` is `[batch, latent]`.
+      free_nats: λ, nats per latent, ≥ 0. At 0 this is the ELBO.
+
+    Returns:
+      The loss of the batch, `[]`.
+
+    Reference: Kingma et al., *Improving variational inference with inverse autoregressive flow*, 2016, eq. 15.
+    """
+    return jnp.mean(terms.distortion) + jnp.sum(jnp.maximum(jnp.mean(terms.kl, axis=0), free_nats))
