@@ -109,6 +109,34 @@ def aggregate_posterior(codes: np.ndarray, path: Path, *, most: int = 12) -> Pat
     return _save(figure, path)
 
 
+def densities(grid: np.ndarray, curves: Mapping[str, np.ndarray], path: Path, *, title: str) -> Path:
+    """Densities on the line, the first one filled: the target of the others."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axis = figure.subplots()
+    for i, (name, density) in enumerate(curves.items()):
+        axis.plot(grid, density, color="0.4" if i == 0 else f"C{i - 1}", lw=1 if i == 0 else 2, label=name)
+        if i == 0:
+            axis.fill_between(grid, density, color="0.85")
+    axis.set(title=title, xlabel="z", ylabel="density", xlim=(-8, 8), ylim=(0, None))
+    axis.legend(fontsize="small")
+    return _save(figure, path)
+
+
+def point_clouds(clouds: Mapping[str, np.ndarray], path: Path) -> Path:
+    """Points `[n, 2]` side by side on the same axes, a panel a name."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.2 * len(clouds), 3.5), layout="constrained")
+    axes = np.ravel(figure.subplots(1, len(clouds), sharex=True, sharey=True))
+    for axis, (name, points) in zip(axes, clouds.items(), strict=True):
+        axis.scatter(*points.T, s=3, alpha=0.5)
+        axis.set(title=name, xlabel="x₁", aspect="equal", xlim=(-3.5, 3.5), ylim=(-3.5, 3.5))
+    axes[0].set_ylabel("x₂")
+    return _save(figure, path)
+
+
 def _picture(width: float, height: float) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 

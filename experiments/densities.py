@@ -1,0 +1,125 @@
+"""KL divergences and mixtures, in numbers and pictures.
+
+The KL three ways (closed form, quadrature, Monte Carlo); one normal fitted to two modes by forward and by reverse KL;
+the identity log p(x) = ELBO + KL(q ‖ p(z|x)) where all is known; and a finite mixture of normals against a VAE, which is
+an infinite one, on the same data.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax import Normal, figures, losses, training
+from vae_jax.command_line import command
+from vae_jax.data import Examples
+from vae_jax.distributions import Mixture
+from vae_jax.divergence import fit_forward_kl, fit_reverse_kl, kl_monte_carlo, kl_quadrature
+from vae_jax.evaluation import fit_code_mixture, log_likelihood
+from vae_jax.likelihoods import LearnedGaussianLikelihood
+from vae_jax.linear_gaussian import LinearGaussian
+from vae_jax.model import VAE
+from vae_jax.networks import DenseDecoder, DenseEncoder
+
+GRID = jnp.linspace(-12, 12, 4801)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    out: Path = Path("runs/densities")
+    """Folder for the results."""
+    seed: int = 0
+    """Of all samples."""
+    epochs: int = 300
+    """Of the VAE on two-dimensional data."""
+
+
+def main(config: Config) -> None:
+    config.out.mkdir(parents=True, exist_ok=True)
+    key_kl, key_train = jax.random.split(jax.random.key(config.seed))
+    results = {
+        "kl_three_ways": kl_three_ways(key_kl),
+        "forward_and_reverse": forward_and_reverse(config.out),
+        "identity": identity(),
+        "mixtures": mixtures(key_train, config),
+    }
+    (config.out / "densities.json").write_text(json.dumps(results, indent=2) + "\n")
+    print(json.dumps(results, indent=2))
+    print(f"See {config.out}: forward_and_reverse.png, mixtures.png, densities.json.")
+
+
+def kl_three_ways(key: jax.Array) -> dict[str, float]:
+    """KL(N(1, 0.5²) ‖ N(0, 1)) in nats."""
+    q, p = Normal(jnp.array(1.0), jnp.log(0.25)), Normal(jnp.array(0.0), jnp.array(0.0))
+    estimate = kl_monte_carlo(key, q, p, 100_000)
+    return {
+        "closed_form": float(losses.kl_standard_normal(q.mean, q.log_var)),
+        "quadrature": float(kl_quadrature(q.log_prob, p.log_prob, GRID)),
+        "monte_carlo": float(estimate.value),
+        "monte_carlo_error": float(estimate.error),
+    }
+
+
+def forward_and_reverse(out: Path) -> dict[str, Any]:
+    """One normal for two modes: KL(p ‖ q) covers both, KL(q ‖ p) seeks one."""
+    modes = Mixture(jnp.log(jnp.array([0.6, 0.4])), jnp.array([[-3.0], [3.0]]), jnp.log(jnp.array([[1.0], [0.64]])))
+    log_p = lambda z: modes.log_prob(z[None])  # noqa: E731
+    forward = fit_forward_kl(log_p, GRID)
+    reverse = [fit_reverse_kl(log_p, GRID, Normal(jnp.array(start), jnp.array(0.0))) for start in (-2.0, 2.0)]
+    curves = {"target p": log_p, "forward, min KL(p ‖ q)": forward.log_prob}
+    curves |= {f"reverse, min KL(q ‖ p), start {s}": q.log_prob for s, q in zip((-2, 2), reverse, strict=True)}
+    densities = {name: np.exp(jax.vmap(log_density)(GRID)) for name, log_density in curves.items()}
+    figures.densities(np.asarray(GRID), densities, out / "forward_and_reverse.png", title="one normal for two modes")
+    return {
+        "forward": {"mean": float(forward.mean), "sigma": float(jnp.exp(0.5 * forward.log_var))},
+        "reverse": [{"mean": float(q.mean), "sigma": float(jnp.exp(0.5 * q.log_var))} for q in reverse],
+        "kl_of_reverse": [float(kl_quadrature(q.log_prob, log_p, GRID)) for q in reverse],
+        "kl_of_forward": float(kl_quadrature(forward.log_prob, log_p, GRID)),
+    }
+
+
+def identity() -> dict[str, float]:
+    """log p(x) = ELBO(q) + KL(q ‖ p(z|x)) for a q that is not the posterior."""
+    model = LinearGaussian(jnp.array([[1.0, 0.2], [-0.5, 0.7], [0.3, 0.1]]), jnp.zeros(3), jnp.array(0.4))
+    x, mean, log_var = jnp.array([0.3, -1.0, 0.5]), jnp.array([0.2, -0.1]), jnp.array([-1.0, -0.5])
+    bound, gap = model.elbo(x, mean, log_var), model.kl_to_posterior(x, mean, log_var)
+    return {"elbo": float(bound), "kl": float(gap), "sum": float(bound + gap), "log_p": float(model.log_marginal(x))}
+
+
+def mixtures(key: jax.Array, config: Config) -> dict[str, float]:
+    """A ring, fitted by mixtures of 1 to 64 normals and by a VAE, an infinite mixture; held-out log p in nats."""
+    key_train, key_test, key_sample = jax.random.split(key, 3)
+    train, test = (ring(np.random.RandomState(config.seed + i), n) for i, n in enumerate((4096, 1024)))
+    model = VAE(DenseEncoder(2, (64, 64)), DenseDecoder((2,), (64, 64)), LearnedGaussianLikelihood())
+    recipe = training.Recipe(model=model)
+    run = jax.jit(partial(training.run, recipe, epochs=config.epochs))
+    state, _ = run(key_train, training.hyperparameters(recipe, learning_rate=2e-3), Examples(train))
+    results: dict[str, float] = {}
+    shown: dict[str, Any] = {"data": test}
+    for components in (1, 4, 16, 64):
+        fitted = fit_code_mixture(train, components=components, seed=config.seed)
+        results[f"finite_{components}"] = float(jax.vmap(fitted.log_prob)(test).mean())
+        if components in (4, 16):
+            shown[f"finite mixture of {components}"] = jax.vmap(fitted.sample)(jax.random.split(key_sample, len(test)))
+    estimate = log_likelihood(recipe, state.params, key_test, Examples(test), num_samples=1000)
+    results |= {"vae": estimate.log_likelihood, "vae_error": estimate.error}
+    z = jax.random.normal(jax.random.fold_in(key_sample, 1), (len(test), 2))
+    noise = jax.random.split(jax.random.fold_in(key_sample, 2), len(test))
+    shown["VAE, an infinite mixture"] = jax.vmap(lambda key, z: model.decode(state.params, z).sample(key))(noise, z)
+    figures.point_clouds({name: np.asarray(points) for name, points in shown.items()}, config.out / "mixtures.png")
+    return results
+
+
+def ring(random: np.random.RandomState, n: int) -> np.ndarray:
+    """Points about a circle of radius 2, `[n, 2]`."""
+    angle = random.uniform(0, 2 * np.pi, n)
+    return (2 * np.stack([np.cos(angle), np.sin(angle)], 1) + 0.15 * random.randn(n, 2)).astype(np.float32)
+
+
+if __name__ == "__main__":
+    command(main, Config, __doc__ or "")

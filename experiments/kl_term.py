@@ -1,0 +1,76 @@
+"""What the KL term does: the same VAE with β = 0 and with β = 1.
+
+Without it σ shrinks to nothing, the codes leave the prior, and samples of the prior decode to no digit; a classifier
+trained on real images is asked how sure it is of the samples. Needs labels.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax import figures, training
+from vae_jax.command_line import command
+from vae_jax.errors import InputError
+from vae_jax.evaluation import encode_all, evaluate_elbo, prior_match
+from vae_jax.experiment import Config, build
+from vae_jax.fit import fit
+
+SAMPLES = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class KlTermConfig(Config):
+    betas: tuple[float, ...] = (0.0, 1.0)
+    """Weights of the KL term to compare."""
+
+
+def main(config: KlTermConfig) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    out = config.out or Path("runs") / f"{Path(config.data).stem}-kl-term"
+    out.mkdir(parents=True, exist_ok=True)
+    data, recipe, _, keys, _ = build(config)
+    if data.train.y is None or not data.train.x.ndim == 4:
+        raise InputError(f"--data {config.data}: expected labelled images, to train a classifier on.")
+    real = slice(0, 10_000)
+    classifier = LogisticRegression(max_iter=300, C=0.01).fit(_flat(data.train.x[real]), data.train.y[real])
+    results: dict[str, Any] = {"classifier_accuracy": float(classifier.score(_flat(data.test.x), data.test.y))}
+    results["confidence_real"] = _confidence(classifier, _flat(data.test.x))
+    rows = {}
+    for beta in config.betas:
+        data, recipe, hyper, keys, epochs = build(replace(config, beta=beta))
+        state = training.init(recipe, keys.train, data.train)
+        for _, state, _ in fit(recipe, state, keys.train, hyper, data.train, epochs=epochs):  # noqa: B007, B020
+            pass
+        posterior = encode_all(recipe, state.params, keys.test, data.test)
+        images = np.asarray(recipe.model.generate(keys.pictures, state.params, SAMPLES))
+        test = evaluate_elbo(recipe, state.params, keys.test, data.test)
+        results[f"beta_{beta:g}"] = {
+            "mean_posterior_sigma": float(jnp.mean(jnp.exp(0.5 * posterior.log_var))),
+            "mmd2_to_prior": prior_match(posterior, keys.validation).mmd2,
+            "confidence_samples": _confidence(classifier, images.reshape(SAMPLES, -1)),
+            **{name: test[name] for name in ("negative_elbo", "distortion", "rate")},
+        }
+        rows[f"β = {beta:g}"] = images[:10]
+    rows["real"] = np.asarray(jax.vmap(recipe.preprocess, (None, 0))(keys.test, data.test.x[:10]))
+    figures.image_rows(rows, out / "samples.png", title="samples of the prior, decoded")
+    (out / "kl_term.json").write_text(json.dumps(results, indent=2) + "\n")
+    print(json.dumps(results, indent=2))
+    print(f"See {out / 'samples.png'}.")
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    return np.asarray(x, np.float32).reshape(len(x), -1) / (255 if x.dtype == np.uint8 else 1)
+
+
+def _confidence(classifier, x: np.ndarray) -> float:
+    return float(classifier.predict_proba(x).max(axis=1).mean())
+
+
+if __name__ == "__main__":
+    command(main, KlTermConfig, __doc__ or "")

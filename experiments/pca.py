@@ -1,0 +1,59 @@
+"""An autoencoder against PCA at the same latent sizes: squared errors on the test set, and the pictures.
+
+Trains `--loss ae --likelihood gaussian` for each of `--latents`, and evaluates both in the same way.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from vae_jax import figures, training
+from vae_jax.command_line import command
+from vae_jax.data import Examples
+from vae_jax.evaluation import evaluate_elbo, reconstruct
+from vae_jax.experiment import Config, build
+from vae_jax.fit import fit
+from vae_jax.pca import pca
+
+
+@dataclass(frozen=True, kw_only=True)
+class PcaConfig(Config):
+    latents: tuple[int, ...] = (2, 8, 32)
+    """Latent sizes to compare at."""
+
+
+def main(config: PcaConfig) -> None:
+    out = config.out or Path("runs") / f"{Path(config.data).stem}-pca"
+    out.mkdir(parents=True, exist_ok=True)
+    table = []
+    for latent in config.latents:
+        data, recipe, hyper, keys, epochs = build(replace(config, latent=latent, loss="ae", likelihood="gaussian"))
+        state = training.init(recipe, keys.train, data.train)
+        for _, state, _ in fit(recipe, state, keys.train, hyper, data.train, epochs=epochs):  # noqa: B007, B020
+            pass
+        pixels = np.asarray(jax.vmap(recipe.preprocess, (None, 0))(keys.train, data.train.x))
+        linear, directions = pca(pixels, latent)
+        baseline = replace(recipe, model=linear)
+        errors = {
+            name: evaluate_elbo(r, params, keys.test, data.test)["mean_squared_error"]
+            for name, r, params in (("pca", baseline, directions), ("autoencoder", recipe, state.params))
+        }
+        table.append({"latent": latent, **errors})
+        if pixels.ndim == 4:
+            first = Examples(data.test.x[:10])
+            of_ae = reconstruct(recipe, state.params, keys.test, first, hyper)
+            of_pca = reconstruct(baseline, directions, keys.test, first, hyper)
+            rows = {"original": of_ae.original, "PCA": of_pca.decoded, "autoencoder": of_ae.decoded}
+            figures.image_rows(rows, out / f"reconstructions-{latent}.png", title=f"{latent} latents")
+    (out / "pca.json").write_text(json.dumps(table, indent=2) + "\n")
+    print(f"\n{config.data}, squared error per test image, summed over pixels:\n  latents      PCA  autoencoder")
+    for row in table:
+        print(f"  {row['latent']:>7}  {row['pca']:7.3f}  {row['autoencoder']:11.3f}")
+    print(f"See {out}.")
+
+
+if __name__ == "__main__":
+    command(main, PcaConfig, __doc__ or "")
