@@ -1,11 +1,12 @@
 """KL divergences and mixtures, in numbers and pictures.
 
 The KL three ways (closed form, quadrature, Monte Carlo); one normal fitted to two modes by forward and by reverse KL;
-the identity log p(x) = ELBO + KL(q ‖ p(z|x)) where all is known; and a finite mixture of normals against a VAE, which is
-an infinite one, on the same data.
+the identity log p(x) = ELBO + KL(q ‖ p(z|x)) where all is known; and finite mixtures of normals against a VAE, an
+infinite one, on the same data.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,7 @@ class Config:
     seed: int = 0
     """Of all samples."""
     epochs: int = 300
-    """Of the VAE on two-dimensional data."""
+    """Of the VAEs that are compared with finite mixtures."""
 
 
 def main(config: Config) -> None:
@@ -50,7 +51,7 @@ def main(config: Config) -> None:
     }
     (config.out / "densities.json").write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
-    print(f"See {config.out}: forward_and_reverse.png, mixtures.png, densities.json.")
+    print(f"See {config.out}: forward_and_reverse.png, mixtures_line.png, mixtures_ring.png, densities.json.")
 
 
 def kl_three_ways(key: jax.Array) -> dict[str, float]:
@@ -91,28 +92,51 @@ def identity() -> dict[str, float]:
     return {"elbo": float(bound), "kl": float(gap), "sum": float(bound + gap), "log_p": float(model.log_marginal(x))}
 
 
-def mixtures(key: jax.Array, config: Config) -> dict[str, float]:
-    """A ring, fitted by mixtures of 1 to 64 normals and by a VAE, an infinite mixture; held-out log p in nats."""
-    key_train, key_test, key_sample = jax.random.split(key, 3)
-    train, test = (ring(np.random.RandomState(config.seed + i), n) for i, n in enumerate((4096, 1024)))
-    model = VAE(DenseEncoder(2, (64, 64)), DenseDecoder((2,), (64, 64)), LearnedGaussianLikelihood())
+def mixtures(key: jax.Array, config: Config) -> dict[str, dict[str, float]]:
+    """Held-out log p in nats of mixtures of 1 to 64 normals and of a VAE, an infinite mixture, on two data sets."""
+    results, key_line, key_ring = {}, *jax.random.split(key)
+    results["line"], fitted, density = mixtures_on(key_line, line, config)
+    grid = np.linspace(-1, 6, 281, dtype=np.float32)
+    curves = {
+        "data, a histogram": np.histogram(line(np.random.RandomState(99), 200_000)[:, 0], 281, (-1, 6), density=True)[0]
+    }
+    curves |= {f"{k} normal" + "s" * (k > 1): np.exp(jax.vmap(fitted[k].log_prob)(grid[:, None])) for k in (1, 4)}
+    curves["VAE, infinitely many"] = np.exp(density(grid[:, None]))
+    figures.densities(grid, curves, config.out / "mixtures_line.png", title="finite mixtures and the infinite one")
+
+    results["ring"], fitted, sample = mixtures_on(key_ring, ring, config, sample=1024)
+    keys = jax.random.split(jax.random.key(config.seed + 1), 1024)
+    clouds = {"data": ring(np.random.RandomState(99), 1024)}
+    clouds |= {f"{k} normals": np.asarray(jax.vmap(fitted[k].sample)(keys)) for k in (4, 16)}
+    figures.point_clouds({**clouds, "VAE, infinitely many": sample}, config.out / "mixtures_ring.png")
+    return results
+
+
+def mixtures_on(key: jax.Array, source: Callable, config: Config, *, sample: int = 0) -> tuple[dict, dict, Any]:
+    """Fit both kinds: held-out log p, the finite mixtures, and the VAE's log density, or `sample` draws of it."""
+    key_train, key_test, key_density = jax.random.split(key, 3)
+    train, test = (source(np.random.RandomState(config.seed + i), n) for i, n in enumerate((4096, 1024)))
+    d = train.shape[1]
+    model = VAE(DenseEncoder(2, (64, 64)), DenseDecoder((d,), (64, 64)), LearnedGaussianLikelihood())
     recipe = training.Recipe(model=model)
     run = jax.jit(partial(training.run, recipe, epochs=config.epochs))
     state, _ = run(key_train, training.hyperparameters(recipe, learning_rate=2e-3), Examples(train))
-    results: dict[str, float] = {}
-    shown: dict[str, Any] = {"data": test}
-    for components in (1, 4, 16, 64):
-        fitted = fit_code_mixture(train, components=components, seed=config.seed)
-        results[f"finite_{components}"] = float(jax.vmap(fitted.log_prob)(test).mean())
-        if components in (4, 16):
-            shown[f"finite mixture of {components}"] = jax.vmap(fitted.sample)(jax.random.split(key_sample, len(test)))
-    estimate = log_likelihood(recipe, state.params, key_test, Examples(test), num_samples=1000)
-    results |= {"vae": estimate.log_likelihood, "vae_error": estimate.error}
-    z = jax.random.normal(jax.random.fold_in(key_sample, 1), (len(test), 2))
-    noise = jax.random.split(jax.random.fold_in(key_sample, 2), len(test))
-    shown["VAE, an infinite mixture"] = jax.vmap(lambda key, z: model.decode(state.params, z).sample(key))(noise, z)
-    figures.point_clouds({name: np.asarray(points) for name, points in shown.items()}, config.out / "mixtures.png")
-    return results
+    fitted = {k: fit_code_mixture(train, components=k, seed=config.seed) for k in (1, 4, 16, 64)}
+    results = {f"finite_{k}": float(jax.vmap(mixture.log_prob)(test).mean()) for k, mixture in fitted.items()}
+    found = log_likelihood(recipe, state.params, key_test, Examples(test), num_samples=1000)
+    results |= {"vae": found.log_likelihood, "vae_error": found.error}
+    if sample:
+        z = jax.random.normal(key_density, (sample, 2))
+        noise = jax.random.split(jax.random.fold_in(key_density, 1), sample)
+        draw = jax.vmap(lambda key, z: model.decode(state.params, z).sample(key))
+        return results, fitted, np.asarray(draw(noise, z))
+    return results, fitted, lambda x: log_likelihood(recipe, state.params, key_density, Examples(x)).per_example
+
+
+def line(random: np.random.RandomState, n: int) -> np.ndarray:
+    """A skewed density and a narrow bump, `[n, 1]`."""
+    skewed, bump = random.gamma(2.0, 0.5, n), 4 + 0.2 * random.randn(n)
+    return np.where(random.rand(n) < 0.7, skewed, bump)[:, None].astype(np.float32)
 
 
 def ring(random: np.random.RandomState, n: int) -> np.ndarray:

@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax import figures, training
+from vae_jax import figures
 from vae_jax.command_line import command
 from vae_jax.errors import InputError
 from vae_jax.evaluation import encode_all, evaluate_elbo, prior_match
 from vae_jax.experiment import Config, build
-from vae_jax.fit import fit
+from vae_jax.fit import trained
 
 SAMPLES = 2000
 
@@ -44,9 +44,7 @@ def main(config: KlTermConfig) -> None:
     rows = {}
     for beta in config.betas:
         data, recipe, hyper, keys, epochs = build(replace(config, beta=beta))
-        state = training.init(recipe, keys.train, data.train)
-        for _, state, _ in fit(recipe, state, keys.train, hyper, data.train, epochs=epochs):  # noqa: B007, B020
-            pass
+        state = trained(recipe, keys.train, hyper, data.train, epochs)
         posterior = encode_all(recipe, state.params, keys.test, data.test)
         images = np.asarray(recipe.model.generate(keys.pictures, state.params, SAMPLES))
         test = evaluate_elbo(recipe, state.params, keys.test, data.test)

@@ -10,12 +10,12 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from vae_jax import figures, training
+from vae_jax import figures
 from vae_jax.command_line import command
 from vae_jax.data import Examples
 from vae_jax.evaluation import evaluate_elbo, reconstruct
 from vae_jax.experiment import Config, build
-from vae_jax.fit import fit
+from vae_jax.fit import trained
 from vae_jax.pca import pca
 
 
@@ -31,9 +31,7 @@ def main(config: PcaConfig) -> None:
     table = []
     for latent in config.latents:
         data, recipe, hyper, keys, epochs = build(replace(config, latent=latent, loss="ae", likelihood="gaussian"))
-        state = training.init(recipe, keys.train, data.train)
-        for _, state, _ in fit(recipe, state, keys.train, hyper, data.train, epochs=epochs):  # noqa: B007, B020
-            pass
+        state = trained(recipe, keys.train, hyper, data.train, epochs)
         pixels = np.asarray(jax.vmap(recipe.preprocess, (None, 0))(keys.train, data.train.x))
         linear, directions = pca(pixels, latent)
         baseline = replace(recipe, model=linear)

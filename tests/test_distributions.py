@@ -7,7 +7,17 @@ import pytest
 import scipy.stats
 from jax.test_util import check_grads
 
-from vae_jax.distributions import Bernoulli, Delta, Normal, StandardNormal, draw, finite_exp
+from vae_jax.distributions import (
+    Bernoulli,
+    ContinuousBernoulli,
+    Delta,
+    DiscretizedLogistic,
+    Mixture,
+    Normal,
+    StandardNormal,
+    draw,
+    finite_exp,
+)
 
 
 def test_normal_density_is_scipys(key):
@@ -102,3 +112,79 @@ def test_draw_takes_the_key_as_other_libraries_do(key):
     normal = numpyro.distributions.Normal(jnp.zeros(3), 1.0)
     np.testing.assert_array_equal(draw(normal, jax.random.clone(key)), normal.sample(jax.random.clone(key)))
     assert draw(TakesSeed(), key).shape == ()
+
+
+class TestContinuousBernoulli:
+    logits = jnp.array([-1e4, -30.0, -2.0, -0.0999, -1e-4, 0.0, 1e-6, 0.0999, 0.1001, 1.0, 30.0, 1e4])
+
+    def test_integrates_to_one(self):
+        from scipy.integrate import quad
+
+        for logit in (-30.0, -2.0, -0.05, 0.0, 0.0999, 0.1001, 5.0):
+            density = jax.jit(lambda x, logit=logit: jnp.exp(ContinuousBernoulli(jnp.array(logit)).log_prob(x)))
+            assert quad(lambda x, density=density: float(density(x)), 0, 1, limit=100)[0] == pytest.approx(1, abs=1e-4)
+
+    def test_is_torchs_definition(self):
+        """log C(λ) = log(2 atanh(1 − 2λ)/(1 − 2λ)), eq. 7 of the paper."""
+        probability = scipy.special.expit(1.7)
+        constant = np.log(2 * np.arctanh(1 - 2 * probability) / (1 - 2 * probability))
+        expected = constant + 0.3 * np.log(probability) + 0.7 * np.log1p(-probability)
+        np.testing.assert_allclose(ContinuousBernoulli(jnp.array(1.7)).log_prob(0.3), expected, rtol=1e-5)
+
+    def test_is_finite_and_smooth_everywhere(self):
+        values, slopes = jax.vmap(jax.value_and_grad(lambda logit: ContinuousBernoulli(logit).log_prob(0.7)))(
+            self.logits
+        )
+        assert np.isfinite(values).all() and np.isfinite(slopes).all()
+        np.testing.assert_allclose(slopes, 0.7 - ContinuousBernoulli(self.logits).mean, atol=2e-4)
+
+    def test_samples_have_the_mean(self, key):
+        logits = jnp.array([-20.0, -1.0, 0.0, 0.05, 3.0])
+        samples = jax.vmap(ContinuousBernoulli(logits).sample)(jax.random.split(key, 40_000))
+        assert samples.min() >= 0 and samples.max() <= 1
+        np.testing.assert_allclose(samples.mean(0), ContinuousBernoulli(logits).mean, atol=6e-3)
+
+
+class TestDiscretizedLogistic:
+    @pytest.mark.parametrize("log_scale", [-9.0, -4.0, -1.0, 2.0])
+    @pytest.mark.parametrize("location", [-0.2, 0.3, 1.0])
+    def test_sums_to_one_over_the_levels(self, location, log_scale):
+        distribution = DiscretizedLogistic(jnp.array(location), jnp.array(log_scale))
+        total = jnp.exp(jax.vmap(distribution.log_prob)(jnp.arange(256) / 255)).sum()
+        assert total == pytest.approx(1, abs=1e-4)
+
+    def test_is_scipys(self):
+        cdf = scipy.stats.logistic(0.3, np.exp(-2.0)).cdf
+        expected = np.log(cdf(0.5 + 1 / 510) - cdf(0.5 - 1 / 510))
+        level = np.round(0.5 * 255) / 255
+        expected = np.log(cdf(level + 1 / 510) - cdf(level - 1 / 510))
+        found = DiscretizedLogistic(jnp.array(0.3), jnp.array(-2.0)).log_prob(0.5)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+    @pytest.mark.parametrize("log_scale", [-80.0, -7.0, 80.0])
+    @pytest.mark.parametrize("x", [0.0, 0.5, 1.0])
+    def test_is_finite_at_extremes(self, x, log_scale):
+        function = jax.value_and_grad(lambda m, s: DiscretizedLogistic(m, s).log_prob(x), (0, 1))
+        value, slopes = function(0.2, log_scale)
+        assert np.isfinite(value) and np.isfinite(slopes).all()
+
+    def test_samples_follow_it(self, key):
+        distribution = DiscretizedLogistic(jnp.array(0.4), jnp.array(-2.5))
+        samples = jax.vmap(distribution.sample)(jax.random.split(key, 40_000))
+        levels = jnp.arange(256) / 255
+        expected = jnp.sum(jnp.exp(jax.vmap(distribution.log_prob)(levels)) * levels)
+        np.testing.assert_allclose(samples.mean(), expected, atol=3e-3)
+
+
+def test_mixture_density_is_scipys_and_samples_have_its_mean(key):
+    mixture = Mixture(
+        jnp.array([0.3, -1.0]), jnp.array([[0.0, 1.0], [2.0, -1.0]]), jnp.array([[0.0, -1.0], [0.5, 0.2]])
+    )
+    x, weights = np.array([0.5, 0.2]), scipy.special.softmax([0.3, -1.0])
+    parts = [
+        w * scipy.stats.norm.pdf(x, m, np.exp(v / 2)).prod()
+        for w, m, v in zip(weights, mixture.means, mixture.log_vars, strict=True)
+    ]
+    np.testing.assert_allclose(mixture.log_prob(jnp.asarray(x)), np.log(sum(parts)), rtol=1e-5)
+    samples = jax.vmap(mixture.sample)(jax.random.split(key, 40_000))
+    np.testing.assert_allclose(samples.mean(0), mixture.mean, atol=0.03)

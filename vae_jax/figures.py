@@ -119,7 +119,7 @@ def densities(grid: np.ndarray, curves: Mapping[str, np.ndarray], path: Path, *,
         axis.plot(grid, density, color="0.4" if i == 0 else f"C{i - 1}", lw=1 if i == 0 else 2, label=name)
         if i == 0:
             axis.fill_between(grid, density, color="0.85")
-    axis.set(title=title, xlabel="z", ylabel="density", xlim=(-8, 8), ylim=(0, None))
+    axis.set(title=title, xlabel="value", ylabel="density", xlim=np.clip((grid[0], grid[-1]), -8, 8), ylim=(0, None))
     axis.legend(fontsize="small")
     return _save(figure, path)
 
@@ -128,7 +128,7 @@ def point_clouds(clouds: Mapping[str, np.ndarray], path: Path) -> Path:
     """Points `[n, 2]` side by side on the same axes, a panel a name."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.2 * len(clouds), 3.5), layout="constrained")
+    figure = Figure(figsize=(3.2 * len(clouds), 4.0), layout="constrained")
     axes = np.ravel(figure.subplots(1, len(clouds), sharex=True, sharey=True))
     for axis, (name, points) in zip(axes, clouds.items(), strict=True):
         axis.scatter(*points.T, s=3, alpha=0.5)

@@ -71,6 +71,14 @@ def fit(
             yield index + 1, state, _means(parts)
 
 
+def trained(recipe: Recipe, key: jax.Array, hyper: Hyper, data: Examples, epochs: int) -> State:
+    """The state after `epochs` of `fit` from the beginning, with its progress bar."""
+    state = training.init(recipe, key, data)
+    for _, last, _ in fit(recipe, state, key, hyper, data, epochs=epochs):
+        state = last
+    return state
+
+
 def _part(in_epoch: int, most: int = 100) -> int:
     """Steps between two words of progress: the largest divisor up to `most`, so that one program serves all parts."""
     best = max(count for count in range(1, min(most, in_epoch) + 1) if in_epoch % count == 0)

@@ -81,13 +81,13 @@ def _estimate(
             z = draw(posterior, key)
             return model.decode(params, z, y).log_prob(x) + prior.log_prob(z) - posterior.log_prob(z)
 
-        def body(sums, key):
-            weights = jax.vmap(log_weight)(jax.random.split(key, chunk))
+        def body(sums, index):
+            weights = jax.vmap(log_weight)(jax.random.split(jax.random.fold_in(key_samples, index), chunk))
             found = jax.nn.logsumexp(weights), jax.nn.logsumexp(2 * weights)
             return (jnp.logaddexp(sums[0], found[0]), jnp.logaddexp(sums[1], found[1])), None
 
         start = jnp.full((), -jnp.inf), jnp.full((), -jnp.inf)
-        (log_sum, log_squares), _ = lax.scan(body, start, jax.random.split(key_samples, chunks))
+        (log_sum, log_squares), _ = lax.scan(body, start, jnp.arange(chunks))
         return log_sum - jnp.log(chunks * chunk), log_squares
 
     return lax.map(one, (jax.random.split(key, data.x.shape[0]), data), batch_size=20)
