@@ -21,7 +21,7 @@ from vae_jax.experiment import Config, Experiment, build
 from vae_jax.fit import trained
 
 SAMPLES = 2000
-REAL = 20_000  # images that the classifier is trained on, at most
+REAL = 60_000  # images that the classifier is trained on, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ def main(config: ConditionalConfig) -> None:
     if not conditional.images:
         raise InputError(f"--data {config.data}: expected labelled images.")
     out.mkdir(parents=True, exist_ok=True)
-    classifier = MLPClassifier((256,), max_iter=30, early_stopping=True, random_state=0)
+    classifier = MLPClassifier((256,), max_iter=100, early_stopping=True, random_state=0)
     classifier.fit(_pixels(conditional, data.train.x[:REAL]), data.train.y[:REAL])
     y = np.arange(SAMPLES) % data.classes
     results: dict[str, Any] = {"classifier_accuracy": classifier.score(_pixels(conditional, data.test.x), data.test.y)}

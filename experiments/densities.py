@@ -38,6 +38,8 @@ class Config:
     """Of all samples."""
     epochs: int = 300
     """Of the VAEs that are compared with finite mixtures."""
+    samples: int = 1000
+    """Importance samples for log p(x) of a VAE."""
 
 
 def main(config: Config) -> None:
@@ -107,7 +109,7 @@ def mixtures(key: jax.Array, config: Config) -> dict[str, dict[str, float]]:
     results["ring"], fitted, sample = mixtures_on(key_ring, ring, config, sample=1024)
     keys = jax.random.split(jax.random.key(config.seed + 1), 1024)
     clouds = {"data": ring(np.random.RandomState(99), 1024)}
-    clouds |= {f"{k} normals": np.asarray(jax.vmap(fitted[k].sample)(keys)) for k in (4, 16)}
+    clouds |= {f"{k} normals": np.asarray(jax.vmap(fitted[k].sample)(jax.random.clone(keys))) for k in (4, 16)}
     figures.point_clouds({**clouds, "VAE, infinitely many": sample}, config.out / "mixtures_ring.png")
     return results
 
@@ -123,14 +125,19 @@ def mixtures_on(key: jax.Array, source: Callable, config: Config, *, sample: int
     state, _ = run(key_train, training.hyperparameters(recipe, learning_rate=2e-3), Examples(train))
     fitted = {k: fit_code_mixture(train, components=k, seed=config.seed) for k in (1, 4, 16, 64)}
     results = {f"finite_{k}": float(jax.vmap(mixture.log_prob)(test).mean()) for k, mixture in fitted.items()}
-    found = log_likelihood(recipe, state.params, key_test, Examples(test), num_samples=1000)
+    found = log_likelihood(recipe, state.params, key_test, Examples(test), num_samples=config.samples)
     results |= {"vae": found.log_likelihood, "vae_error": found.error}
     if sample:
-        z = jax.random.normal(key_density, (sample, 2))
-        noise = jax.random.split(jax.random.fold_in(key_density, 1), sample)
+        key_z, key_noise = jax.random.split(key_density)
+        z, noise = jax.random.normal(key_z, (sample, 2)), jax.random.split(key_noise, sample)
         draw = jax.vmap(lambda key, z: model.decode(state.params, z).sample(key))
         return results, fitted, np.asarray(draw(noise, z))
-    return results, fitted, lambda x: log_likelihood(recipe, state.params, key_density, Examples(x)).per_example
+
+    def density(x):
+        found = log_likelihood(recipe, state.params, key_density, Examples(x), num_samples=config.samples)
+        return found.per_example
+
+    return results, fitted, density
 
 
 def line(random: np.random.RandomState, n: int) -> np.ndarray:

@@ -50,7 +50,7 @@ def main(config: KlTermConfig) -> None:
         test = evaluate_elbo(recipe, state.params, keys.test, data.test)
         results[f"beta_{beta:g}"] = {
             "mean_posterior_sigma": float(jnp.mean(jnp.exp(0.5 * posterior.log_var))),
-            "mmd2_to_prior": prior_match(posterior, keys.validation).mmd2,
+            "mmd2_to_prior": prior_match(posterior, keys.codes).mmd2,
             "confidence_samples": _confidence(classifier, images.reshape(SAMPLES, -1)),
             **{name: test[name] for name in ("negative_elbo", "distortion", "rate")},
         }

@@ -13,7 +13,7 @@ from vae_jax import figures, gallery, training
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.command_line import command
 from vae_jax.evaluation import encode_all, evaluate_elbo, prior_match
-from vae_jax.experiment import Config, build, improper
+from vae_jax.experiment import Config, build, improper, tables
 from vae_jax.fit import fit
 from vae_jax.run_folder import RunFolder, free_folder
 
@@ -49,7 +49,7 @@ def main(config: Config) -> None:
     codes = encode_all(recipe, state.params, keys.test, data.test)
     summary = {
         "test": evaluate_elbo(recipe, state.params, keys.test, data.test, hyper),
-        "aggregate_posterior": prior_match(codes, keys.validation)._asdict(),
+        "aggregate_posterior": prior_match(codes, keys.codes)._asdict(),
         "proper_likelihood": not improper(config, data),
         "steps": int(state.step),
         "seconds": seconds,
@@ -83,8 +83,8 @@ def report(config: Config, summary: dict[str, Any], out: Path) -> str:
     width = max(map(len, rows)) + 2
     lines = [f"{config.data}, test set of {test['examples']:,} images:"]
     lines += [f"  {name:<{width}}{value}" for name, value in rows.items()]
-    return "\n".join(["", *lines, *notes, f"Pictures and numbers are in {out}: samples/, curves.png, summary.json, …"])
+    return "\n".join(["", *lines, *notes, f"See {out / 'samples'}, {out / 'curves.png'} and {out / 'summary.json'}."])
 
 
 if __name__ == "__main__":
-    command(main, Config, __doc__ or "")
+    command(main, Config, f"{__doc__}\n{tables()}")

@@ -11,6 +11,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from vae_jax import gallery, training
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.experiment import Config, build
 from vae_jax.fit import fit
@@ -79,7 +80,7 @@ def test_cut_and_resumed_is_uncut_to_the_byte(run, tmp_path):
     states = []
     for folder in (whole, tmp_path / "cut"):
         experiment = build(Config(latent=3, hidden=(16,), epochs=4))
-        template = script("train").training.init(experiment.recipe, experiment.keys.train, experiment.data.train)
+        template = training.init(experiment.recipe, experiment.keys.train, experiment.data.train)
         with Checkpoints(folder / "checkpoints") as checkpoints:
             states.append(checkpoints.restore(template))
     assert states[0][0] == 4
@@ -103,10 +104,10 @@ def test_a_run_is_not_overwritten_and_not_resumed_as_another(run):
 MISTAKES = {
     "--data digit": "no data set 'digit'; did you mean 'digits'?",
     "--loss vea": "--loss vea: no such loss; did you mean 'vae'? Choose from: vae",
-    "--likelihood bernuli": "did you mean 'bernoulli'? Choose from: bernoulli, gaussian",
+    "--likelihood bernuli": "did you mean 'bernoulli'? Choose from: bernoulli, continuous",
     "--beta -1": "--beta -1.0: expected a finite number of at least 0.",
     "--beta nan": "--beta nan: expected a finite number",
-    "--beta much": "could not convert string to float: 'much'",
+    "--beta much": "Error parsing --beta: 'much' is no FLOAT; see --help.",
     "--latent 0": "--latent 0: expected a whole number of at least 1.",
     "--hidden 40 0": "--hidden 40 0: expected widths of at least 1.",
     "--batch-size 9999": "digits has 1258 training images",
@@ -160,10 +161,9 @@ def test_help_teaches_every_flag():
 def test_rows_of_features_and_other_models_train(flags, tmp_path):
     np.save(tmp_path / "x.npy", np.random.RandomState(0).rand(60, 6, 6, 1))
     experiment = build(Config(data=str(tmp_path / "x.npy"), latent=2, batch_size=16, epochs=1, **flags))
-    module = script("train")
     data, recipe, hyper, keys, epochs = experiment
-    state = module.training.init(recipe, keys.train, data.train)
+    state = training.init(recipe, keys.train, data.train)
     (result,) = fit(recipe, state, keys.train, hyper, data.train, epochs=epochs)
     assert np.isfinite(result[2]["loss"])
-    module.draw(experiment, result[1].params, tmp_path, 1)
+    gallery.draw_epoch(experiment, result[1].params, tmp_path, 1)
     assert (tmp_path / "samples" / "epoch-0001.png").exists()

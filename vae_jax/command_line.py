@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr
@@ -41,4 +42,7 @@ def _one_line(boxed: str) -> str:
     sections = [list(part) for ruled, part in groupby(lines, lambda line: set(line) <= set("─-╰╯")) if not ruled]
     meant = next((lines[i + 1] for i, line in enumerate(lines[:-1]) if line.startswith("Perhaps you meant")), None)
     hint = f"did you mean {meant.split()[0]}? " if meant else ""
-    return f"{' '.join(sections[0])}; {hint}see --help."
+    message = re.sub(
+        r"no type matching {None}\|(.+?) could be .* from \['(.*?)'\].*", r"'\2' is no \1", " ".join(sections[0])
+    )
+    return f"{message}; {hint}see --help."

@@ -67,17 +67,52 @@ class Config:
     """Go on with the run in --out (by default the newest) after its last whole epoch."""
 
 
-class Keys(NamedTuple):
-    """A seed's keys, apart by use. `train` is the key of `training.run`."""
+def tables() -> str:
+    """The losses, data sets and networks that the flags choose from, a line each, for `--help`."""
+    lines = ["Losses (hyperparameters and their defaults):"]
+    for name, loss in LOSSES.items():
+        hyper = ", ".join(f"{key}={value:g}" for key, value in loss.hyper.items())
+        lines.append(f"  {name}: {_after_colon(loss.summary)}" + (f" ({hyper})" if hyper else ""))
+    for title, table in (("Data sets", DATASETS), ("Networks", NETWORKS)):
+        lines += ["", f"{title}:", *(f"  {name}: {entry.summary}" for name, entry in table.items())]
+    return "\n".join(lines)
 
-    train: jax.Array
-    validation: jax.Array
-    test: jax.Array
-    pictures: jax.Array
 
-    @classmethod
-    def of_seed(cls, seed: int) -> "Keys":
-        return cls(*jax.random.split(jax.random.key(seed), len(cls._fields)))
+def _after_colon(summary: str) -> str:
+    return summary.partition(": ")[2] or summary
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A seed's keys, apart by use; the same at every access, so that each epoch is looked at with the same noise.
+
+    `train` is the key of `training.run`.
+    """
+
+    seed: int
+
+    @property
+    def train(self) -> jax.Array:
+        return self._of(0)
+
+    @property
+    def validation(self) -> jax.Array:
+        return self._of(1)
+
+    @property
+    def test(self) -> jax.Array:
+        return self._of(2)
+
+    @property
+    def pictures(self) -> jax.Array:
+        return self._of(3)
+
+    @property
+    def codes(self) -> jax.Array:
+        return self._of(4)
+
+    def _of(self, use: int) -> jax.Array:
+        return jax.random.fold_in(jax.random.key(self.seed), use)
 
 
 class Experiment(NamedTuple):
@@ -175,7 +210,7 @@ def build(config: Config) -> Experiment:
     hyper = hyperparameters(recipe, learning_rate=config.learning_rate, **_overrides(config))
     source = DATASETS.get(config.data)
     epochs = config.epochs or (source.epochs if source else 15)
-    return Experiment(dataset, recipe, hyper, Keys.of_seed(config.seed), epochs)
+    return Experiment(dataset, recipe, hyper, Keys(config.seed), epochs)
 
 
 def improper(config: Config, dataset: Dataset) -> bool:

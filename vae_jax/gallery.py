@@ -49,10 +49,9 @@ def draw_trained(experiment: Experiment, params: Params, out: Path) -> None:
     if recipe.loss.conditional:
         _draw_labels(experiment, params, decode, out)
         return
-    steps = jnp.linspace(0, 1, 10)[:, None]
-    lines = jnp.concatenate(
-        [(1 - steps) * means[2 * i] + steps * means[2 * i + 1] for i in range(min(8, len(means) // 2))]
-    )
+    steps = np.linspace(0, 1, 10, dtype=np.float32)[:, None]
+    pairs = means[: 2 * min(8, len(means) // 2)].reshape(-1, 2, means.shape[1])
+    lines = jnp.concatenate([(1 - steps) * first + steps * last for first, last in pairs])
     figures.grid(decode(lines, None), 10, out / "interpolations.png", title="from one test image's code to another's")
     if means.shape[1] == 2:
         z, axis = _plane(means, point=isinstance(posterior, Delta))
@@ -90,7 +89,8 @@ def _draw_labels(experiment: Experiment, params: Params, decode, out: Path) -> N
 
 def _at_label(prior, noise):
     """The same standard draws moved to a label's prior: N(0, I), or a normal of its own."""
-    return prior.mean + noise * jnp.exp(0.5 * getattr(prior, "log_var", jnp.zeros(())))
+    scale = jnp.exp(0.5 * getattr(prior, "log_var", jnp.zeros_like(prior.mean)))
+    return jax.vmap(lambda row: prior.mean + scale * row)(noise)
 
 
 def _plane(means: np.ndarray, *, point: bool) -> tuple[jax.Array, np.ndarray]:

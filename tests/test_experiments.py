@@ -1,0 +1,122 @@
+"""Every experiment from start to end, small: what it leaves, and that its numbers say what it claims."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_commands import script
+
+from vae_jax.experiment import Config
+from vae_jax.losses import LOSSES
+
+SMALL = {"epochs": 2, "hidden": (16,), "latent": 2}
+
+
+def pictures(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("*.png")}
+
+
+def train(out: Path, **choices) -> dict:
+    script("train").main(Config(out=out, **{**SMALL, **choices}))
+    return json.loads((out / "summary.json").read_text())
+
+
+def test_an_autoencoder_says_what_is_not_defined(tmp_path, capsys):
+    summary = train(tmp_path, loss="ae", likelihood="gaussian")
+    test = summary["test"]
+    assert test["rate"] is None and test["negative_elbo"] is None
+    assert test["distortion"] == pytest.approx(0.5 * test["mean_squared_error"] + 32 * np.log(2 * np.pi), rel=1e-4)
+    assert summary["proper_likelihood"]
+    assert "not defined: the code is a point" in capsys.readouterr().out
+    left = {"curves.png", "latent_scatter.png", "latent_plane.png", "interpolations.png", "samples_code_mixture.png"}
+    assert left <= pictures(tmp_path)
+    assert "NaN" not in "".join(path.read_text() for path in tmp_path.glob("*.json*"))
+
+
+def test_a_conditional_model_draws_its_labels(tmp_path, capsys):
+    summary = train(tmp_path, loss="cvae", prior="label")
+    assert not summary["proper_likelihood"]
+    assert "a loss, not a normalised likelihood" in capsys.readouterr().out
+    assert {"labels.png", "swapped_labels.png"} <= pictures(tmp_path)
+
+
+def test_a_loss_takes_its_hyperparameters(tmp_path):
+    """γ so large that the rate is all that matters: it goes to C = 1."""
+    summary = train(tmp_path, loss="capacity", epochs=20, set=("gamma=1e4", "capacity=1", "capacity_steps=0"))
+    assert summary["test"]["rate"] == pytest.approx(1, abs=0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("model", ["dense", "conv"])
+def test_every_loss_trains_from_the_command(loss, model, tmp_path):
+    summary = train(tmp_path, loss=loss, model=model, hidden=(32,), epochs=5)
+    assert np.isfinite(summary["test"]["loss"]) and summary["test"]["distortion"] < 42
+
+
+def test_pca_against_the_autoencoder(tmp_path):
+    module = script("pca")
+    module.main(module.PcaConfig(latents=(2,), epochs=30, out=tmp_path))
+    (row,) = json.loads((tmp_path / "pca.json").read_text())
+    assert 0 < row["autoencoder"] < row["pca"]
+    assert pictures(tmp_path) == {"reconstructions-2.png"}
+
+
+def test_without_the_kl_term_sigma_shrinks(tmp_path):
+    module = script("kl_term")
+    module.main(module.KlTermConfig(epochs=40, out=tmp_path))
+    found = json.loads((tmp_path / "kl_term.json").read_text())
+    assert found["classifier_accuracy"] > 0.85
+    without, with_kl = found["beta_0"], found["beta_1"]
+    assert without["mean_posterior_sigma"] < 0.2 * with_kl["mean_posterior_sigma"]
+    assert without["confidence_samples"] < with_kl["confidence_samples"]
+    assert without["mmd2_to_prior"] > 3 * with_kl["mmd2_to_prior"]
+
+
+def test_conditional_codes_do_not_hold_the_label(tmp_path):
+    module = script("conditional")
+    module.main(module.ConditionalConfig(epochs=40, out=tmp_path))
+    found = json.loads((tmp_path / "conditional.json").read_text())
+    assert found["generated_as_asked"] > 0.95
+    assert found["label_from_code_cvae"] < found["chance"] + 0.15 < found["label_from_code_vae"] - 0.2
+
+
+def test_densities(tmp_path, capsys):
+    module = script("densities")
+    module.main(module.Config(out=tmp_path, epochs=30, samples=50))
+    found = json.loads((tmp_path / "densities.json").read_text())
+    three = found["kl_three_ways"]
+    assert three["quadrature"] == pytest.approx(three["closed_form"], abs=1e-5)
+    assert abs(three["monte_carlo"] - three["closed_form"]) < 3 * three["monte_carlo_error"]
+    assert found["identity"]["sum"] == pytest.approx(found["identity"]["log_p"], abs=1e-5)
+    ring = found["mixtures"]["ring"]
+    assert ring["finite_16"] > ring["finite_4"] > ring["finite_1"] and ring["vae"] > ring["finite_1"]
+    assert pictures(tmp_path) == {"forward_and_reverse.png", "mixtures_line.png", "mixtures_ring.png"}
+
+
+REAL = os.environ.get("VAE_JAX_DATA")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL, reason="set VAE_JAX_DATA to a folder that holds mnist/ and binarized_mnist/")
+@pytest.mark.parametrize(
+    ("flags", "published"),
+    [
+        ({"data": "binarized_mnist", "hidden": (500,)}, 103.60),
+        ({"data": "mnist", "hidden": (400,)}, 105.59),
+        ({"data": "mnist", "hidden": (400,), "initializer": "uniform"}, 105.59),
+    ],
+)
+def test_published_numbers(flags, published, tmp_path, monkeypatch):
+    """Test negative ELBO after 10 epochs, mean of three seeds, within 0.6 nats of Flax's and PyTorch's examples."""
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "prepared"))
+    source = Path(str(REAL)) / flags["data"]
+    found = [
+        train(tmp_path / str(seed), latent=20, epochs=10, seed=seed, manual_dir=source, **flags)["test"][
+            "negative_elbo"
+        ]
+        for seed in range(3)
+    ]
+    assert np.mean(found) == pytest.approx(published, abs=0.6)
