@@ -69,13 +69,13 @@ def _draw_labels(experiment: Experiment, params: Params, decode, out: Path) -> N
     """One row a label and one column a z; and test images with their labels swapped, their z kept."""
     data, recipe, _, keys, _ = experiment
     labels, columns = jnp.arange(data.classes), 10
-    noise = jax.random.normal(keys.pictures, (columns, recipe.model.encoder.latent))  # pyright: ignore
+    chosen = Examples(*(jnp.asarray(leaf[:columns]) for leaf in data.test))
+    codes = encode_all(recipe, params, keys.test, chosen).mean
+    noise = jax.random.normal(keys.pictures, (columns, codes.shape[1]))
     z = jax.vmap(lambda y: _at_label(recipe.model.latent_prior(params, y), noise))(labels)
     images = decode(z.reshape(-1, z.shape[-1]), jnp.repeat(labels, columns))
     names = [str(label) for label in range(data.classes)]
     figures.grid(images, columns, out / "labels.png", title="one z a column, one label a row", row_names=names)
-    chosen = Examples(*(jnp.asarray(leaf[:columns]) for leaf in data.test))
-    codes = encode_all(recipe, params, keys.test, chosen).mean
     swapped = decode(jnp.tile(codes, (data.classes, 1)), jnp.repeat(labels, columns))
     pixels = jax.vmap(recipe.preprocess)(jax.random.split(keys.test, columns), chosen.x)
     figures.grid(
