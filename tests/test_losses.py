@@ -127,3 +127,75 @@ def test_prior_moves_the_rate(key):
         for prior in (None, StandardNormal(2), Normal(jnp.ones(2), jnp.zeros(2)))
     ]
     np.testing.assert_allclose(rates, [1.0, 1.0, 0.0], atol=1e-7)
+
+
+# ---- each member of the family, by hand ----
+
+
+def _terms(distortion, kl, z=None):
+    kl = jnp.asarray(kl)
+    return losses.Terms(-jnp.asarray(distortion), kl, jnp.zeros_like(kl) if z is None else jnp.asarray(z), None)
+
+
+def test_capacity_is_the_distortion_at_its_target():
+    terms = _terms([80.0, 90.0], [[10.0, 15.0], [20.0, 5.0]])
+    assert losses.capacity(terms, gamma=1e4, capacity=25.0) == 85
+    for capacity in (23.0, 27.0):
+        assert losses.capacity(terms, gamma=10.0, capacity=capacity) == 105
+
+
+def test_free_bits_is_the_elbo_above_the_floor_and_the_floor_below():
+    terms = _terms([1.0, 3.0], [[0.5, 0.01], [0.7, 0.03]])
+    np.testing.assert_allclose(losses.free_bits(terms, free_nats=0.0), 2 + 0.6 + 0.02, rtol=1e-6)
+    np.testing.assert_allclose(losses.free_bits(terms, free_nats=0.1), 2 + 0.6 + 0.1, rtol=1e-6)
+    slope = jax.grad(lambda kl: losses.free_bits(terms._replace(kl=kl), free_nats=0.1))(terms.kl)
+    np.testing.assert_allclose(slope, [[0.5, 0], [0.5, 0]])
+
+
+def test_sparse_rate_is_scipys_entropy_and_zero_at_the_target():
+    z = np.array([[0.1, 0.3], [0.3, 0.9]])
+    expected = sum(scipy.stats.entropy([0.2, 0.8], [rate, 1 - rate]) for rate in z.mean(0))
+    found = losses.sparse_rate(_terms([1.0, 3.0], np.ones((2, 2)), z), weight=5.0, target=0.2)
+    np.testing.assert_allclose(found, 2 + 5 * expected, rtol=1e-5)
+    assert losses.sparse_rate(_terms([0.0], [[0.0]], [[0.2]]), weight=5.0, target=0.2) == pytest.approx(0, abs=1e-6)
+
+
+def test_sparse_adds_the_codes_size(key):
+    encode, decode = lambda x: x[:2] - 1, lambda z: Normal(jnp.concatenate([z, z]), jnp.zeros(4))
+    x = jnp.array([0.5, 3.0, 0.0, 1.0])
+    plain, terms = losses.autoencoder(jax.random.clone(key), x, encode, decode)
+    sparse, _ = losses.sparse(key, x, encode, decode, weight=3.0)
+    np.testing.assert_allclose(terms.z, [-0.5, 2.0])
+    np.testing.assert_allclose(sparse - plain, 3 * 2.5, rtol=1e-6)
+
+
+def test_autoencoder_takes_the_mean_of_a_distribution(key):
+    decode = lambda z: Normal(z, jnp.zeros(2))  # noqa: E731
+    x = jnp.array([0.5, 3.0])
+    loss, _ = losses.autoencoder(key, x, lambda x: Normal(x, jnp.zeros(2)), decode)
+    np.testing.assert_allclose(loss, np.log(2 * np.pi), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["denoising", "denoising-masking", "denoising-salt-and-pepper"])
+def test_corruptions_are_what_the_encoder_sees(name, key):
+    corrupt = losses.LOSSES[name].corrupt
+    x = jnp.full((10_000,), 0.5)
+    seen = corrupt(key, x, noise=0.4)
+    if name == "denoising":
+        assert (seen - x).std() == pytest.approx(0.4, rel=0.05)
+    else:
+        values = {"denoising-masking": {0.0: 0.4}, "denoising-salt-and-pepper": {0.0: 0.2, 1.0: 0.2}}[name]
+        for value, share in values.items():
+            assert (seen == value).mean() == pytest.approx(share, abs=0.02)
+        assert (seen == 0.5).mean() == pytest.approx(0.6, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "length"), [("capacity", "capacity", "capacity_steps"), ("vae", "beta", "beta_steps")]
+)
+def test_ramps_rise_in_a_straight_line(name, value, length):
+    loss = losses.LOSSES[name]
+    hyper = {value: jnp.float32(20), length: jnp.float32(1000)}
+    assert [float(loss.at(step, hyper)[value]) for step in (0, 250, 1000, 5000)] == [0, 5, 20, 20]
+    assert loss.at(0, {value: jnp.float32(20), length: jnp.float32(0)})[value] == 20
+    assert length not in loss.at(0, hyper)
