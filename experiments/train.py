@@ -14,7 +14,7 @@ from vae_jax.checkpoint import Checkpoints
 from vae_jax.command_line import command
 from vae_jax.evaluation import encode_all, evaluate_elbo, prior_match
 from vae_jax.experiment import Config, build, improper, tables
-from vae_jax.fit import fit
+from vae_jax.fit import fit, start
 from vae_jax.run_folder import RunFolder, free_folder
 
 PICTURES = 20  # at most so many of a kind, spread over the run
@@ -27,7 +27,7 @@ def main(config: Config) -> None:
     folder = RunFolder(out, replace(config, out=out), resume=config.resume)
     started = time.perf_counter()
     with Checkpoints(out / "checkpoints") as checkpoints:
-        behind, state = checkpoints.restore(training.init(recipe, keys.train, data.train))
+        behind, state = checkpoints.restore(start(recipe, keys.train, data.train))
         folder.keep_rows(behind)
         run = fit(recipe, state, keys.train, hyper, data.train, epochs=epochs)
         for done, state, metrics in run:

@@ -71,9 +71,14 @@ def fit(
             yield index + 1, state, _means(parts)
 
 
+def start(recipe: Recipe, key: jax.Array, data: Examples) -> State:
+    """`training.init`, compiled; only the first example goes to the device."""
+    return jax.jit(training.init, static_argnums=0)(recipe, key, jax.tree.map(lambda leaf: leaf[:1], data))
+
+
 def trained(recipe: Recipe, key: jax.Array, hyper: Hyper, data: Examples, epochs: int) -> State:
     """The state after `epochs` of `fit` from the beginning, with its progress bar."""
-    state = training.init(recipe, key, data)
+    state = start(recipe, key, data)
     for _, last, _ in fit(recipe, state, key, hyper, data, epochs=epochs):
         state = last
     return state

@@ -1,5 +1,6 @@
 """The pictures of a model: what it draws during training, and what a trained one has to show."""
 
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -12,6 +13,7 @@ from vae_jax.distributions import Delta, draw
 from vae_jax.evaluation import encode_all, fit_code_mixture, reconstruct
 from vae_jax.experiment import Experiment
 from vae_jax.model import Params
+from vae_jax.training import Recipe
 
 GRID = 15  # images a side of the decoded plane
 
@@ -22,7 +24,7 @@ def draw_epoch(experiment: Experiment, params: Params, out: Path, epoch: int) ->
     if not experiment.images:
         return
     y = jnp.arange(64) % data.classes if recipe.loss.conditional else None
-    images = recipe.model.generate(keys.pictures, params, 64, y)
+    images = _generate(recipe, keys.pictures, params, 64, y)
     figures.samples(images, out / "samples" / f"epoch-{epoch:04d}.png", title=f"samples, epoch {epoch}")
     first = Examples(data.validation.x[:10], None if data.validation.y is None else data.validation.y[:10])
     original, seen, decoded = reconstruct(recipe, params, keys.validation, first, hyper)
@@ -33,13 +35,18 @@ def draw_epoch(experiment: Experiment, params: Params, out: Path, epoch: int) ->
     figures.image_rows(rows, path, title=f"reconstructions, epoch {epoch}")
 
 
+@partial(jax.jit, static_argnums=(0, 3))
+def _generate(recipe: Recipe, key: jax.Array, params: Params, n: int, y: jax.Array | None) -> jax.Array:
+    return recipe.model.generate(key, params, n, y)
+
+
 def draw_trained(experiment: Experiment, params: Params, out: Path) -> None:
     """The latent space of a trained model: codes by class, the decoded plane, interpolations, labels, the aggregate."""
     data, recipe, _, keys, _ = experiment
     posterior = encode_all(recipe, params, keys.test, data.test)
     means = np.asarray(posterior.mean)
     key_samples, key_mixture = jax.random.split(keys.pictures)
-    codes = jax.vmap(draw)(posterior, jax.random.split(key_samples, len(means)))
+    codes = jax.jit(jax.vmap(draw))(posterior, jax.random.split(key_samples, len(means)))
     figures.aggregate_posterior(np.asarray(codes), out / "aggregate_posterior.png")
     if means.shape[1] == 2:
         figures.latent_scatter(means, data.test.y, out / "latent_scatter.png")

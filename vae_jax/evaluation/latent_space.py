@@ -56,6 +56,12 @@ def prior_match(posterior: Any, key: Array, *, samples: int = 1000, repeats: int
 
     Reference: Gretton et al., *A kernel two-sample test*, 2012, eq. 3.
     """
+    kl, found, chance = _compare(posterior, key, samples, repeats)
+    return PriorMatch(np.asarray(kl), float(found), float(chance), samples)
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _compare(posterior: Any, key: Array, samples: int, repeats: int) -> tuple[Array, Array, Array]:
     key_rows, key_codes, key_prior, key_chance = jax.random.split(key, 4)
     n, latent = posterior.mean.shape
     rows = jax.random.choice(key_rows, n, (samples,))
@@ -63,12 +69,8 @@ def prior_match(posterior: Any, key: Array, *, samples: int = 1000, repeats: int
     chance = lax.map(
         lambda key: mmd2(*jax.random.normal(key, (2, samples, latent))), jax.random.split(key_chance, repeats)
     )
-    return PriorMatch(
-        np.full(latent, np.nan) if isinstance(posterior, Delta) else np.asarray(_marginal_kl(posterior)),
-        float(mmd2(codes, jax.random.normal(key_prior, (samples, latent)))),
-        float(jnp.quantile(chance, 0.95)),
-        samples,
-    )
+    kl = jnp.full(latent, jnp.nan) if isinstance(posterior, Delta) else _marginal_kl(posterior)
+    return kl, mmd2(codes, jax.random.normal(key_prior, (samples, latent))), jnp.quantile(chance, 0.95)
 
 
 def mmd2(a: Array, b: Array) -> Array:
@@ -100,7 +102,6 @@ def fit_code_mixture(codes: np.ndarray, *, components: int = 20, seed: int = 0) 
     return Mixture(*(jnp.asarray(part, jnp.float32) for part in parts))
 
 
-@jax.jit
 def _marginal_kl(posterior: Any) -> Array:
     grid = jnp.arange(-10.0, 10.01, 0.02)
 
