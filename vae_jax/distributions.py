@@ -46,7 +46,8 @@ class Normal(NamedTuple):
 
     Args:
       mean: any shape, the event's.
-      log_var: log σ²; the same shape, or a scalar shared by all dimensions.
+      log_var: log σ²; the same shape, or a scalar shared by all dimensions. Samples need it below 177, where σ itself
+        overflows float32.
     """
 
     mean: Array
