@@ -9,15 +9,14 @@ from jax.test_util import check_grads
 
 from vae_jax.distributions import (
     Bernoulli,
-    ContinuousBernoulli,
     Delta,
-    DiscretizedLogistic,
     Mixture,
     Normal,
     StandardNormal,
     draw,
     finite_exp,
 )
+from vae_jax.pixel_distributions import ContinuousBernoulli, DiscretizedLogistic, DiscretizedLogisticMixture
 
 
 def test_normal_density_is_scipys(key):
@@ -174,6 +173,44 @@ class TestDiscretizedLogistic:
         levels = jnp.arange(256) / 255
         expected = jnp.sum(jnp.exp(jax.vmap(distribution.log_prob)(levels)) * levels)
         np.testing.assert_allclose(samples.mean(), expected, atol=3e-3)
+
+
+class TestDiscretizedLogisticMixture:
+    mixture = DiscretizedLogisticMixture(
+        jnp.array([[0.3, -1.0], [0.0, 2.0]]),
+        jnp.array([[0.2, 0.7], [0.5, 1.1]]),
+        jnp.array([[-2.0, -3.0], [-9.0, 1.0]]),
+    )
+
+    def test_sums_to_one_over_the_levels_and_is_the_weighed_sum(self):
+        levels = jnp.arange(256) / 255
+        for pixel in range(2):
+            one = jax.tree.map(lambda leaf, pixel=pixel: leaf[pixel], self.mixture)
+            found = jnp.exp(jax.vmap(one.log_prob)(levels))
+            assert found.sum() == pytest.approx(1, abs=1e-4)
+            parts = [
+                jnp.exp(jax.vmap(DiscretizedLogistic(one.location[k], one.log_scale[k]).log_prob)(levels))
+                for k in (0, 1)
+            ]
+            expected = scipy.special.softmax(np.asarray(one.logits)) @ np.stack(parts)
+            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
+        both = self.mixture.log_prob(levels[jnp.array([40, 250])])
+        apart = [
+            jax.tree.map(lambda leaf, i=i: leaf[i], self.mixture).log_prob(levels[j]) for i, j in ((0, 40), (1, 250))
+        ]
+        np.testing.assert_allclose(both, sum(apart), rtol=1e-5)
+
+    def test_samples_follow_it(self, key):
+        samples = jax.vmap(self.mixture.sample)(jax.random.split(key, 40_000))
+        levels = jnp.arange(256) / 255
+        first = jax.tree.map(lambda leaf: leaf[0], self.mixture)
+        expected = jnp.sum(jnp.exp(jax.vmap(first.log_prob)(levels)) * levels)
+        np.testing.assert_allclose(samples[:, 0].mean(), expected, atol=5e-3)
+
+    def test_is_finite_at_extremes(self):
+        large = jax.tree.map(lambda leaf: 30 * leaf, self.mixture)
+        value, slopes = jax.value_and_grad(lambda mixture: mixture.log_prob(jnp.array([0.0, 0.5])))(large)
+        assert np.isfinite(value) and all(np.isfinite(leaf).all() for leaf in slopes)
 
 
 def test_mixture_density_is_scipys_and_samples_have_its_mean(key):

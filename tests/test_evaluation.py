@@ -9,9 +9,9 @@ import scipy.stats
 
 from vae_jax import Delta, Normal
 from vae_jax.data import Examples
-from vae_jax.evaluation import fit_code_mixture, log_likelihood, mmd2, prior_match
+from vae_jax.evaluation import fit_code_mixture, log_likelihood, prior_match
 from vae_jax.linear_gaussian import LinearGaussian
-from vae_jax.losses import LOSSES
+from vae_jax.losses import LOSSES, mmd2
 from vae_jax.model import VAE
 from vae_jax.networks import DenseDecoder, DenseEncoder
 from vae_jax.training import Recipe

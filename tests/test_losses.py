@@ -199,3 +199,19 @@ def test_ramps_rise_in_a_straight_line(name, value, length):
     assert [float(loss.at(step, hyper)[value]) for step in (0, 250, 1000, 5000)] == [0, 5, 20, 20]
     assert loss.at(0, {value: jnp.float32(20), length: jnp.float32(0)})[value] == 20
     assert length not in loss.at(0, hyper)
+
+
+def test_options_are_sizes_and_unknown_ones_are_refused():
+    assert losses.LOSSES["iwae"].choose(num_samples=50).options["num_samples"] == 50
+    assert losses.LOSSES["iwae"].options["num_samples"] == 5
+    with pytest.raises(ValueError, match="loss 'iwae' has no option 'samples'; it has num_samples"):
+        losses.LOSSES["iwae"].choose(samples=50)
+    with pytest.raises(ValueError, match="a loss named 'iwae' exists already"):
+        losses.register("iwae")(lambda terms: 0.0)
+
+
+def test_every_public_function_has_an_example_that_the_tests_run():
+    for name in losses.__all__:
+        part = getattr(losses, name)
+        if callable(part) and not isinstance(part, type) and part is not losses.register:
+            assert ">>>" in (part.__doc__ or ""), name

@@ -8,12 +8,13 @@ import numpy as np
 import optax
 import pytest
 
-from vae_jax import training
+from vae_jax import losses, training
 from vae_jax.data import Examples, dynamic
 from vae_jax.errors import InputError
 from vae_jax.evaluation import active_units, evaluate_elbo
 from vae_jax.fit import DivergedError, _part, fit
 from vae_jax.likelihoods import BernoulliLikelihood
+from vae_jax.losses import LOSSES
 from vae_jax.model import VAE
 from vae_jax.networks import DenseDecoder, DenseEncoder
 from vae_jax.training import Recipe, hyperparameters
@@ -106,6 +107,65 @@ def test_an_epoch_sees_every_example_of_its_full_batches_once(key, data):
     for order in orders:
         assert order.shape == (6, 8) and len(np.unique(order)) == 48
     assert not np.array_equal(*orders)
+
+
+def test_a_critic_trains_beside_the_model_and_leaves_it_alone(key, data):
+    """With γ = 0 FactorVAE's model is the VAE's, step for step; its critic goes by Adam(1e-4, 0.5, 0.9) on its loss."""
+    with_critic = small_recipe(loss=LOSSES["factor"].choose(width=4))
+    hyper = hyperparameters(with_critic, gamma=0.0)
+    state = training.init(with_critic, jax.random.clone(key), data)
+    plain = training.init(small_recipe(), jax.random.clone(key), data)
+    optimizer = optax.adam(1e-4, b1=0.5, b2=0.9)
+    critic = state.params["critic"]
+    opt_state = optimizer.init(critic)
+    for index in range(3):
+        batch = Examples(data.x[8 * index : 8 * index + 8])
+
+        def critic_loss(critic, state=state, batch=batch):
+            key_step = jax.random.fold_in(jax.random.fold_in(jax.random.clone(key), 2), state.step)
+            _, terms = training.batch_loss(with_critic, state.params, {"gamma": 0.0}, key_step, batch)
+            return losses.critic_loss(
+                jax.random.fold_in(key_step, 2), terms.z, lambda z: losses.apply_critic(critic, z)
+            )
+
+        value, grads = jax.value_and_grad(critic_loss)(critic)
+        updates, opt_state = optimizer.update(grads, opt_state)
+        critic = optax.apply_updates(critic, updates)
+        state, metrics = training.step(with_critic, state, jax.random.clone(key), hyper, batch)
+        plain, _ = training.step(small_recipe(), plain, jax.random.clone(key), hyperparameters(small_recipe()), batch)
+        np.testing.assert_allclose(metrics["critic_loss"], value, rtol=1e-5)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), state.params["critic"], critic)
+    model = {name: part for name, part in state.params.items() if name != "critic"}
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7), model, plain.params)
+
+
+def test_a_critics_gradient_reaches_the_codes_and_not_the_critic(key, data):
+    """γ weighs the critic's logit for the model; the critic's own objective does not see γ."""
+    recipe = small_recipe(loss=LOSSES["factor"].choose(width=4))
+    state = training.init(recipe, jax.random.clone(key), data)
+    batch = Examples(data.x[:8])
+    without, with_gamma = (
+        training.step(recipe, state, jax.random.clone(key), hyperparameters(recipe, gamma=gamma), batch)[0].params
+        for gamma in (0.0, 1000.0)
+    )
+    jax.tree.map(np.testing.assert_array_equal, without["critic"], with_gamma["critic"])
+    kernels = (params["encoder"]["params"]["posterior"]["kernel"] for params in (without, with_gamma))
+    assert np.abs(np.subtract(*kernels)).max() > 1e-4
+
+
+def test_a_run_tells_its_loss_the_size_of_the_data(key, data):
+    """Of the whole data, not of the batch: at an epoch's first step the loss is that with N = 50."""
+    recipe = small_recipe(loss=LOSSES["beta-tc-weighted"])
+    hyper = hyperparameters(recipe)
+    state = training.init(recipe, jax.random.clone(key), data)
+    rows = training.order(recipe, jax.random.clone(key), 0, data)
+    _, metrics = training.steps(recipe, state, jax.random.clone(key), hyper, data, rows)
+    key_step = jax.random.fold_in(jax.random.fold_in(key, 2), 0)
+    own, batch = recipe.loss.at(0, hyper), Examples(data.x[rows[0]])
+    loss, _ = training.batch_loss(recipe, state.params, own, jax.random.clone(key_step), batch, data_size=50)
+    alone, _ = training.batch_loss(recipe, state.params, own, key_step, batch)
+    np.testing.assert_allclose(metrics["loss"][0], loss, rtol=1e-5)
+    assert abs(loss - alone) > 0.1
 
 
 def test_fit_is_run(key, data):

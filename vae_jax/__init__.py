@@ -6,13 +6,25 @@ Importing this package, or `vae_jax.losses`, loads jax and numpy and nothing els
 from typing import TYPE_CHECKING, Any
 
 from vae_jax import losses
-from vae_jax.distributions import Bernoulli, Delta, Normal, StandardNormal
+from vae_jax.distributions import Bernoulli, Delta, Mixture, Normal, StandardNormal
+from vae_jax.pixel_distributions import ContinuousBernoulli, DiscretizedLogistic, DiscretizedLogisticMixture
 
 if TYPE_CHECKING:
     from vae_jax.model import VAE
 
 __version__ = "0.1.0"
-__all__ = ["VAE", "Bernoulli", "Delta", "Normal", "StandardNormal", "losses"]
+__all__ = [
+    "VAE",
+    "Bernoulli",
+    "ContinuousBernoulli",
+    "Delta",
+    "DiscretizedLogistic",
+    "DiscretizedLogisticMixture",
+    "Mixture",
+    "Normal",
+    "StandardNormal",
+    "losses",
+]
 
 
 def __getattr__(name: str) -> Any:

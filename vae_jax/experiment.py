@@ -12,12 +12,12 @@ from vae_jax import data as data_sets
 from vae_jax.data import DATASETS, PREPROCESS, Dataset
 from vae_jax.errors import InputError, nearest
 from vae_jax.likelihoods import LIKELIHOODS
-from vae_jax.losses import LOSSES
+from vae_jax.losses import LOSSES, Loss
 from vae_jax.model import VAE
 from vae_jax.networks import INITIALIZERS, NETWORKS, Sizes
 from vae_jax.posteriors import POSTERIORS
 from vae_jax.priors import PRIORS
-from vae_jax.training import Hyper, Recipe, hyperparameters
+from vae_jax.training import CRITIC_LEARNING_RATE, Hyper, Recipe, hyperparameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +33,10 @@ class Config:
     """What the model sees: grey (pixels in [0, 1]), dynamic (a fresh binary draw each time) or static (1 where ≥ ½)."""
     loss: str = "vae"
     """What is minimised; the list is above."""
-    likelihood: str = "bernoulli"
+    likelihood: str | None = None
     """p(x|z): bernoulli (cross-entropy), continuous-bernoulli (its normalised form), gaussian (σ = 1, squared error),
-    gaussian-learned (one σ, learned), gaussian-pixel (μ and σ of every pixel) or logistic (256 grey levels)."""
+    gaussian-learned (one σ, learned), gaussian-pixel (μ and σ of every pixel), logistic (256 grey levels) or
+    logistic-mixture. Default: the loss's own, mostly bernoulli."""
     prior: str = "normal"
     """p(z): normal (N(0, I)), mixture (of 20 normals, learned), vamp (of the posteriors of 100 learned pseudo-inputs)
     or label (a learned normal for each label, for cvae)."""
@@ -52,7 +53,7 @@ class Config:
     """Weight of the KL term, nats against nats; 1 is the ELBO, 0 trains a noisy autoencoder. Default: the loss's own,
     1 for vae."""
     set: tuple[str, ...] = ()
-    """Other hyperparameters of the loss, as in --set gamma=100 capacity=25; the list of losses names them."""
+    """Other hyperparameters and sizes of the loss, as in --set gamma=100 capacity=25; the list of losses names them."""
     epochs: int | None = None
     """Passes over the training images. Default: 100 for digits, 15 for larger sets."""
     batch_size: int = 128
@@ -71,7 +72,7 @@ def tables() -> str:
     """The losses, data sets and networks that the flags choose from, a line each, for `--help`."""
     lines = ["Losses (hyperparameters and their defaults):"]
     for name, loss in LOSSES.items():
-        hyper = ", ".join(f"{key}={value:g}" for key, value in loss.hyper.items())
+        hyper = ", ".join(f"{key}={value:g}" for key, value in {**_numbers(loss), **loss.options}.items())
         lines.append(f"  {name}: {_after_colon(loss.summary)}" + (f" ({hyper})" if hyper else ""))
     for title, table in (("Data sets", DATASETS), ("Networks", NETWORKS)):
         lines += ["", f"{title}:", *(f"  {name}: {entry.summary}" for name, entry in table.items())]
@@ -154,9 +155,13 @@ def check(config: Config) -> None:
     }
     for flag, table in tables.items():
         name = getattr(config, flag)
-        if name not in table:
+        if name is not None and name not in table:
             raise InputError(f"--{flag} {name}: no such {flag}; {nearest(name, table)}")
     loss = LOSSES[config.loss]
+    if "pixels" in loss.needs and config.likelihood not in (None, loss.likelihood):
+        raise InputError(
+            f"--likelihood {config.likelihood}: loss {config.loss!r} is defined for {loss.likelihood} alone."
+        )
     if config.prior == "label" and not loss.conditional:
         raise InputError(f"--prior label is p(z|y): it needs a conditional loss, --loss cvae; got {config.loss}.")
     if config.prior != "normal" and loss.posterior != "normal":
@@ -182,7 +187,10 @@ def build(config: Config) -> Experiment:
     """
     check(config)
     dataset = data_sets.load(config.data, config.manual_dir)
-    loss, likelihood, network = LOSSES[config.loss], LIKELIHOODS[config.likelihood], NETWORKS[config.model]
+    numbers = _overrides(config)
+    loss = LOSSES[config.loss]
+    loss = loss.choose(**{name: int(numbers.pop(name)) for name in loss.options if name in numbers})
+    likelihood, network = LIKELIHOODS[config.likelihood or loss.likelihood], NETWORKS[config.model]
     if loss.conditional and not dataset.classes:
         raise InputError(f"--loss {config.loss} needs labels; {config.data} has none. Give y in the .npz, or use vae.")
     hidden = network.hidden if config.hidden is None else config.hidden
@@ -207,7 +215,7 @@ def build(config: Config) -> Experiment:
             f"--batch-size {config.batch_size}: {config.data} has {len(dataset.train.x)} training images; "
             "expected at most as many."
         )
-    hyper = hyperparameters(recipe, learning_rate=config.learning_rate, **_overrides(config))
+    hyper = hyperparameters(recipe, learning_rate=config.learning_rate, **numbers)
     source = DATASETS.get(config.data)
     epochs = config.epochs or (source.epochs if source else 15)
     return Experiment(dataset, recipe, hyper, Keys(config.seed), epochs)
@@ -215,7 +223,7 @@ def build(config: Config) -> Experiment:
 
 def improper(config: Config, dataset: Dataset) -> bool:
     """Whether log p(x|z) is no log-likelihood of these data: a Bernoulli's, of pixels between black and white."""
-    if config.likelihood != "bernoulli" or config.preprocess != "grey":
+    if (config.likelihood or LOSSES[config.loss].likelihood) != "bernoulli" or config.preprocess != "grey":
         return False
     x = dataset.test.x
     return bool(np.any((x > 0) & (x < (255 if x.dtype == np.uint8 else 1))))
@@ -236,12 +244,20 @@ def _overrides(config: Config) -> dict[str, float]:
             raise InputError(f"--set {text}: expected NAME=NUMBER, as in --set gamma=100.") from None
     for name, value in found.items():
         given = f"--beta {value}" if name == "beta" else f"--set {name}={value}"
-        if name not in loss.hyper:
-            has = nearest(name, loss.hyper) if loss.hyper else "it has none."
+        known = {**_numbers(loss), **loss.options}
+        if name not in known:
+            has = nearest(name, known) if known else "it has none."
             raise InputError(f"{given}: loss {loss.name!r} has no hyperparameter {name!r}; {has}")
+        if name in loss.options and not (value >= 1 and value == int(value)):
+            raise InputError(f"{given}: expected a whole number of at least 1.")
         if not (math.isfinite(value) and value >= 0):
             raise InputError(f"{given}: expected a finite number of at least 0.")
     return found
+
+
+def _numbers(loss: Loss) -> dict[str, float]:
+    """Hyperparameters and defaults, with that of the critic's optimiser where there is one."""
+    return {**loss.hyper, **({"critic_learning_rate": CRITIC_LEARNING_RATE} if loss.critic else {})}
 
 
 def _flag(field: str) -> str:

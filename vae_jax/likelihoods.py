@@ -11,7 +11,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from vae_jax.distributions import Bernoulli, ContinuousBernoulli, DiscretizedLogistic, Normal
+from vae_jax.distributions import Bernoulli, Normal
+from vae_jax.pixel_distributions import ContinuousBernoulli, DiscretizedLogistic, DiscretizedLogisticMixture
 
 
 class BernoulliLikelihood(nn.Module):
@@ -91,6 +92,19 @@ class DiscretizedLogisticLikelihood(nn.Module):
         return DiscretizedLogistic(location + 0.5, jnp.maximum(log_scale - 2.0, -7.0))
 
 
+class LogisticMixtureLikelihood(nn.Module):
+    """256 grey levels from a mixture of five logistics of every pixel, at first spread over [0, 1]."""
+
+    components: ClassVar[int] = 5
+    outputs: ClassVar[int] = 3 * components
+
+    @nn.compact
+    def __call__(self, h: Array) -> DiscretizedLogisticMixture:
+        logits, location, log_scale = jnp.moveaxis(h.reshape(*h.shape[:-1], -1, 3, self.components), -2, 0)
+        spread = jnp.broadcast_to((jnp.arange(self.components) + 0.5) / self.components, location.shape)
+        return DiscretizedLogisticMixture(logits, location + spread, jnp.maximum(log_scale - 2.0, -7.0))
+
+
 LIKELIHOODS: dict[str, nn.Module] = {
     "bernoulli": BernoulliLikelihood(),
     "continuous-bernoulli": ContinuousBernoulliLikelihood(),
@@ -98,4 +112,5 @@ LIKELIHOODS: dict[str, nn.Module] = {
     "gaussian-learned": LearnedGaussianLikelihood(),
     "gaussian-pixel": PixelGaussianLikelihood(),
     "logistic": DiscretizedLogisticLikelihood(),
+    "logistic-mixture": LogisticMixtureLikelihood(),
 }

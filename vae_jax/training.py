@@ -8,6 +8,7 @@ over them trains a population. Choices and sizes are in the `Recipe`, which is s
 outermost.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from jax.typing import ArrayLike
 
 from vae_jax.data.preprocess import Preprocess, grey
 from vae_jax.data.table import Examples
+from vae_jax.distributions import draw
 from vae_jax.errors import InputError, nearest
 from vae_jax.losses import LOSSES, Loss, Terms, elbo_terms
 from vae_jax.model import VAE, Params
@@ -30,6 +32,9 @@ Metrics = dict[str, Array]
 
 # What is folded into the run's key for each of its uses; then the epoch or the step is.
 _INIT, _ORDER, _NOISE = range(3)
+
+_RATES = ("learning_rate", "critic_learning_rate")
+CRITIC_LEARNING_RATE = 1e-4  # Kim & Mnih 2018, appendix A
 
 
 class State(NamedTuple):
@@ -62,10 +67,14 @@ class Recipe:
 def hyperparameters(recipe: Recipe, **values: ArrayLike) -> Hyper:
     """The leaves of `hyper`, float32: the loss's defaults and `learning_rate` 1e-3, unless `values` say otherwise.
 
+    A loss with a critic has `critic_learning_rate` too.
+
     Raises:
       InputError: a name that the loss does not have.
     """
     known = {"learning_rate": 1e-3, **recipe.loss.hyper}
+    if recipe.loss.critic:
+        known["critic_learning_rate"] = CRITIC_LEARNING_RATE
     for name in values:
         if name not in known:
             raise InputError(f"loss {recipe.loss.name!r} has no hyperparameter {name!r}; {nearest(name, known)}")
@@ -76,8 +85,13 @@ def init(recipe: Recipe, key: Array, data: Examples) -> State:
     """The state before the first step, from the run's key."""
     key_params, key_pixels = jax.random.split(jax.random.fold_in(key, _INIT))
     example = jax.tree.map(lambda leaf: leaf[0], labelled(recipe, data))
-    params = recipe.model.init(key_params, recipe.preprocess(key_pixels, example.x), example.y)
-    return State(params, recipe.optimizer(0.0).init(params), jnp.zeros((), jnp.int32))
+    x = recipe.preprocess(key_pixels, example.x)
+    params = recipe.model.init(key_params, x, example.y)
+    if recipe.loss.critic:
+        latent = jax.eval_shape(lambda: recipe.model.encode(params, x, example.y).mean).size
+        key_critic = jax.random.fold_in(key_params, 1)
+        params["critic"] = recipe.loss.critic.init(key_critic, latent, **recipe.loss.options)
+    return State(params, _optimizer(recipe, dict.fromkeys(_RATES, 0.0)).init(params), jnp.zeros((), jnp.int32))
 
 
 def example_terms(recipe: Recipe, params: Params, key: Array, example: Examples) -> Terms:
@@ -90,31 +104,50 @@ def example_loss(
 ) -> tuple[Array, Terms]:
     """The loss of one example, and its terms. `hyper` are the loss's own, as `Loss.at` gives them."""
     *parts, prior = _parts(recipe, params, key, example)
-    return recipe.loss.function(*parts, prior=prior, **hyper)
+    return recipe.loss.function(*parts, prior=prior, **recipe.loss.options, **hyper)
 
 
 def batch_loss(
-    recipe: Recipe, params: Params, hyper: Mapping[str, Array], key: Array, batch: Examples
+    recipe: Recipe,
+    params: Params,
+    hyper: Mapping[str, Array],
+    key: Array,
+    batch: Examples,
+    *,
+    data_size: int | None = None,
 ) -> tuple[Array, Terms]:
-    """The loss of a batch, and its terms: one example's function, lifted once by `vmap`, with a key for each."""
+    """The loss of a batch, and its terms: one example's function, lifted once by `vmap`, with a key for each.
+
+    `data_size` counts the examples that the batch is drawn from; None for the batch alone.
+    """
     keys, batch = jax.random.split(key, batch.x.shape[0]), labelled(recipe, batch)
-    if recipe.loss.batch:
-        terms = jax.vmap(partial(example_terms, recipe, params))(keys, batch)
-        return recipe.loss.function(terms, **hyper), terms
-    losses, terms = jax.vmap(partial(example_loss, recipe, params, hyper))(keys, batch)
-    return losses.mean(), terms
+    if not recipe.loss.batch:
+        losses, terms = jax.vmap(partial(example_loss, recipe, params, hyper))(keys, batch)
+        return losses.mean(), terms
+    terms = jax.vmap(partial(example_terms, recipe, params))(keys, batch)
+    need = needed(recipe, params, jax.random.fold_in(key, 1), batch, data_size or batch.x.shape[0])
+    return recipe.loss.function(terms, **need, **hyper), terms
 
 
-def step(recipe: Recipe, state: State, key: Array, hyper: Hyper, batch: Examples) -> tuple[State, Metrics]:
+def step(
+    recipe: Recipe, state: State, key: Array, hyper: Hyper, batch: Examples, *, data_size: int | None = None
+) -> tuple[State, Metrics]:
     """One update. `key` is the run's: the step's own is folded from it, so a resumed run draws the same noise."""
     key_noise = jax.random.fold_in(jax.random.fold_in(key, _NOISE), state.step)
-    gradient = jax.value_and_grad(batch_loss, argnums=1, has_aux=True)
     own = recipe.loss.at(state.step, hyper)
-    (loss, terms), grads = gradient(recipe, state.params, own, key_noise, batch)
-    updates, opt_state = recipe.optimizer(hyper["learning_rate"]).update(grads, state.opt_state, state.params)
+
+    def objective(params):
+        loss, terms = batch_loss(recipe, params, own, key_noise, batch, data_size=data_size)
+        critic_loss = _critic_loss(recipe, params, jax.random.fold_in(key_noise, 2), terms)
+        return loss + critic_loss, (loss, critic_loss, terms)
+
+    grads, (loss, critic_loss, terms) = jax.grad(objective, has_aux=True)(state.params)
+    updates, opt_state = _optimizer(recipe, hyper).update(grads, state.opt_state, state.params)
     params: Any = optax.apply_updates(state.params, updates)
     distortion, rate = terms.distortion.mean(), terms.rate.mean()
     metrics = {"loss": loss, "negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
+    if recipe.loss.critic:
+        metrics["critic_loss"] = critic_loss
     return State(params, opt_state, state.step + 1), metrics
 
 
@@ -141,7 +174,8 @@ def steps(recipe: Recipe, state: State, key: Array, hyper: Hyper, data: Examples
     """One step for each row of `rows` `[count, batch]`, as one `lax.scan`; metrics are `[count]` each."""
 
     def body(state, row):
-        return step(recipe, state, key, hyper, jax.tree.map(lambda leaf: jnp.asarray(leaf)[row], data))
+        batch = jax.tree.map(lambda leaf: jnp.asarray(leaf)[row], data)
+        return step(recipe, state, key, hyper, batch, data_size=data.x.shape[0])
 
     return lax.scan(body, state, rows)
 
@@ -176,6 +210,39 @@ def run(recipe: Recipe, key: Array, hyper: Hyper, data: Examples, *, epochs: int
 def labelled(recipe: Recipe, data: Examples) -> Examples:
     """The data as the loss wants them: with labels only where it is conditional."""
     return data if recipe.loss.conditional else data._replace(y=None)
+
+
+def needed(recipe: Recipe, params: Params, key: Array, batch: Examples, data_size: int) -> dict[str, Any]:
+    """What the loss of a batch asks for beside its terms."""
+    loss, found = recipe.loss, {}
+    if "data_size" in loss.needs:
+        found["data_size"] = data_size
+    if "pixels" in loss.needs:
+        found["pixels"] = math.prod(batch.x.shape[1:])
+    if "prior_samples" in loss.needs:
+        keys = jax.random.split(key, batch.x.shape[0])
+        found["prior_samples"] = jax.vmap(lambda key, y: draw(recipe.model.latent_prior(params, y), key))(keys, batch.y)
+    if "critic" in loss.needs and loss.critic:
+        found["critic"] = partial(loss.critic.apply, lax.stop_gradient(params["critic"]))
+    return found
+
+
+def _critic_loss(recipe: Recipe, params: Params, key: Array, terms: Terms) -> Array:
+    """The critic's own objective, with no gradient to the model; 0 without a critic."""
+    critic = recipe.loss.critic
+    return jnp.zeros(()) if critic is None else critic.loss(key, terms.z, partial(critic.apply, params["critic"]))
+
+
+def _optimizer(recipe: Recipe, hyper: Mapping[str, Any]) -> optax.GradientTransformation:
+    """The recipe's optimiser for the model, and for a critic Adam as in Kim & Mnih 2018, appendix A."""
+    model = recipe.optimizer(hyper["learning_rate"])
+    if recipe.loss.critic is None:
+        return model
+    critic = optax.adam(hyper["critic_learning_rate"], b1=0.5, b2=0.9)
+    return optax.partition(
+        {"model": model, "critic": critic},
+        lambda params: {name: "critic" if name == "critic" else "model" for name in params},
+    )
 
 
 def _parts(recipe: Recipe, params: Params, key: Array, example: Examples) -> tuple[Array, Array, Any, Any, Any]:

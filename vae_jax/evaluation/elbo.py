@@ -11,7 +11,7 @@ from jax import Array, lax
 from vae_jax.data.table import Examples
 from vae_jax.losses import Terms
 from vae_jax.model import Params
-from vae_jax.training import Hyper, Recipe, example_loss, example_terms, labelled
+from vae_jax.training import Hyper, Recipe, batch_loss, example_loss, example_terms, labelled
 
 CHUNK = 500  # examples at a time on the device
 
@@ -44,7 +44,8 @@ def evaluate_elbo(
       params: of the model.
       key: a typed key, for z and for dynamic binarisation.
       data: e.g. the test set.
-      hyper: where it is given, the training loss is reported too, with its corruption and all ramps risen.
+      hyper: where it is given, the training loss is reported too, with its corruption and all ramps risen; a loss of
+        batches over full batches of the training's size.
 
     Returns:
       `negative_elbo`, `negative_elbo_error` (standard error of the mean), `distortion`, `rate` in nats per example;
@@ -69,10 +70,7 @@ def evaluate_elbo(
     }
     if hyper is not None:
         own = recipe.loss.at(jnp.inf, hyper)
-        if recipe.loss.batch:
-            result["loss"] = float(recipe.loss.function(terms, **own))
-        else:
-            result["loss"] = float(np.asarray(_all_losses(recipe, params, own, key_loss, data), np.float64).mean())
+        result["loss"] = float(np.asarray(_all_losses(recipe, params, own, key_loss, data), np.float64).mean())
     return result
 
 
@@ -121,6 +119,16 @@ def _all_terms(recipe: Recipe, params: Params, key: Array, data: Examples) -> tu
 
 @partial(jax.jit, static_argnums=0)
 def _all_losses(recipe: Recipe, params: Params, own: Hyper, key: Array, data: Examples) -> Array:
-    """The training loss of every example, `[n]`."""
-    keys = jax.random.split(key, data.x.shape[0])
-    return lax.map(lambda inputs: example_loss(recipe, params, own, *inputs)[0], (keys, data), batch_size=CHUNK)
+    """The training loss of every example, `[n]`; or, where it is one of batches, of batches of the training's size."""
+    n = data.x.shape[0]
+    if not recipe.loss.batch:
+        keys = jax.random.split(key, n)
+        return lax.map(lambda inputs: example_loss(recipe, params, own, *inputs)[0], (keys, data), batch_size=CHUNK)
+    size = min(recipe.batch_size, n)
+    batches = jax.tree.map(lambda leaf: leaf[: n - n % size].reshape(-1, size, *leaf.shape[1:]), data)
+
+    def one(inputs):
+        index, batch = inputs
+        return batch_loss(recipe, params, own, jax.random.fold_in(key, index), batch, data_size=n)[0]
+
+    return lax.map(one, (jnp.arange(n // size), batches))

@@ -11,6 +11,7 @@ from jax import Array, lax
 from vae_jax.data.table import Examples
 from vae_jax.distributions import LOG_2PI, Delta, Mixture, draw
 from vae_jax.evaluation.elbo import CHUNK
+from vae_jax.losses import mmd2
 from vae_jax.model import Params
 from vae_jax.training import Recipe, labelled
 
@@ -71,18 +72,6 @@ def _compare(posterior: Any, key: Array, samples: int, repeats: int) -> tuple[Ar
     )
     kl = jnp.full(latent, jnp.nan) if isinstance(posterior, Delta) else _marginal_kl(posterior)
     return kl, mmd2(codes, jax.random.normal(key_prior, (samples, latent))), jnp.quantile(chance, 0.95)
-
-
-def mmd2(a: Array, b: Array) -> Array:
-    """Unbiased squared maximum mean discrepancy, kernel exp(−‖u − v‖²/(2·latent)); `[n, latent]` each, `[]`."""
-
-    def kernel(u, v):
-        squares = jnp.sum(jnp.square(u[:, None] - v[None]), axis=-1)
-        return jnp.exp(-squares / (2 * u.shape[1]))
-
-    n, m = len(a), len(b)
-    within = (kernel(a, a).sum() - n) / (n * (n - 1)) + (kernel(b, b).sum() - m) / (m * (m - 1))
-    return within - 2 * kernel(a, b).mean()
 
 
 def fit_code_mixture(codes: np.ndarray, *, components: int = 20, seed: int = 0) -> Mixture:

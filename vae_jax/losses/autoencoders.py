@@ -41,6 +41,11 @@ def autoencoder(
       `(loss [], Terms)` in nats; `terms.kl` is NaN, since a point has no finite KL to a density.
 
     Reference: Hinton & Salakhutdinov, *Reducing the dimensionality of data with neural networks*, 2006.
+
+    >>> from vae_jax.distributions import Bernoulli
+    >>> loss, terms = autoencoder(jax.random.key(0), jnp.ones(4), lambda x: x[:2], lambda z: Bernoulli(jnp.zeros(4)))
+    >>> round(float(loss), 4), terms.z.tolist()  # 4 ln 2
+    (2.7726, [1.0, 1.0])
     """
     terms = elbo_terms(key, x, lambda x: as_point(encode(x)), decode, prior)
     return terms.distortion, terms
@@ -74,6 +79,12 @@ def denoising(
       `(loss [], Terms)` in nats, of the clean x given the corrupted one.
 
     Reference: Vincent et al., *Extracting and composing robust features with denoising autoencoders*, 2008, eq. 5.
+
+    >>> from vae_jax.distributions import Normal
+    >>> copy = lambda z: Normal(z, jnp.zeros(2))
+    >>> loss, terms = denoising(jax.random.key(0), jnp.ones(2), lambda x: x, copy, noise=1.0, corruption=masking)
+    >>> terms.z.tolist(), round(float(loss), 4)  # what was seen; the clean pixels are one away: 1 + ln 2π
+    ([0.0, 0.0], 2.8379)
     """
     key_corruption, key_code = jax.random.split(key)
     seen = corruption(key_corruption, x, noise=noise)
@@ -120,6 +131,12 @@ def sparse(
       `(loss [], Terms)`.
 
     Reference: Goodfellow, Bengio & Courville, *Deep Learning*, 2016, section 14.2.1.
+
+    >>> from vae_jax.distributions import Bernoulli
+    >>> decode = lambda z: Bernoulli(jnp.zeros(2))
+    >>> loss, _ = sparse(jax.random.key(0), jnp.ones(2), lambda x: jnp.array([3.0, -2.0]), decode, weight=10.0)
+    >>> round(float(loss), 4)  # 2 ln 2 + 10·5
+    51.3863
     """
     loss, terms = autoencoder(key, x, encode, decode, prior=prior)
     return loss + weight * jnp.sum(jnp.abs(terms.z)), terms
@@ -142,6 +159,10 @@ def sparse_rate(terms: Terms, *, weight: ArrayLike = 1.0, target: ArrayLike = 0.
       The loss of the batch, `[]`.
 
     Reference: Ng, *Sparse autoencoder*, CS294A lecture notes, 2011, section 3.
+
+    >>> terms = Terms(jnp.array([-80.0, -90.0]), jnp.zeros((2, 1)), jnp.array([[0.0], [0.1]]), None)
+    >>> float(sparse_rate(terms, target=0.05))  # active at the target rate
+    85.0
     """
     rate = jnp.clip(jnp.mean(terms.z, axis=0), 1e-6, 1 - 1e-6)
     divergence = target * jnp.log(target / rate) + (1 - target) * jnp.log((1 - target) / (1 - rate))

@@ -51,5 +51,9 @@ def free_bits(terms: Terms, *, free_nats: ArrayLike = 0.1) -> Array:
       The loss of the batch, `[]`.
 
     Reference: Kingma et al., *Improving variational inference with inverse autoregressive flow*, 2016, eq. 15.
+
+    >>> terms = Terms(jnp.array([-80.0]), jnp.array([[3.0, 0.0]]), jnp.zeros((1, 2)), None)
+    >>> float(free_bits(terms, free_nats=0.5))  # 80 + 3 + 0.5
+    83.5
     """
     return jnp.mean(terms.distortion) + jnp.sum(jnp.maximum(jnp.mean(terms.kl, axis=0), free_nats))

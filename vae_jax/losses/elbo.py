@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -42,18 +43,48 @@ Encode = Callable[[Array], Distribution]
 Decode = Callable[[Array], Distribution]
 
 
-def elbo_terms(key: Array, x: Array, encode: Encode, decode: Decode, prior: Distribution | None = None) -> Terms:
-    """Encode x, draw one z, decode it: the `Terms` of one example. Arguments as in `negative_elbo`."""
+def elbo_terms(
+    key: Array,
+    x: Array,
+    encode: Encode,
+    decode: Decode,
+    prior: Distribution | None = None,
+    *,
+    num_samples: int = 1,
+) -> Terms:
+    """Encode x, draw z, decode it: the `Terms` of one example. Arguments as in `negative_elbo`.
+
+    A loss of a batch is a function of these, lifted over the batch:
+
+    >>> from vae_jax.distributions import Bernoulli, Normal
+    >>> encode, decode = lambda x: Normal(x[:1], jnp.zeros(1)), lambda z: Bernoulli(jnp.zeros(2))
+    >>> keys, batch = jax.random.split(jax.random.key(0), 3), jnp.ones((3, 2))
+    >>> terms = jax.vmap(lambda key, x: elbo_terms(key, x, encode, decode))(keys, batch)
+    >>> terms.rate.tolist()
+    [0.5, 0.5, 0.5]
+    """
     posterior = encode(x)
-    z = draw(posterior, key)
-    likelihood = decode(z)
-    _expect_shape(x, likelihood)
-    return Terms(jnp.sum(likelihood.log_prob(x)), kl_to_prior(posterior, prior, z), z, posterior)
+
+    def sampled(key):
+        z = draw(posterior, key)
+        return jnp.sum(decode_checked(decode, z, x).log_prob(x)), kl_to_prior(posterior, prior, z), z
+
+    if num_samples == 1:
+        return Terms(*sampled(key), posterior)
+    log_likelihood, kl, z = jax.vmap(lambda i: sampled(jax.random.fold_in(key, i)))(jnp.arange(num_samples))
+    return Terms(log_likelihood.mean(), kl.mean(axis=0), z[0], posterior)
 
 
-@register("vae", ramps={"beta": "beta_steps"}, beta=1.0, beta_steps=0.0)
+@register("vae", options={"num_samples": 1}, ramps={"beta": "beta_steps"}, beta=1.0, beta_steps=0.0)
 def negative_elbo(
-    key: Array, x: Array, encode: Encode, decode: Decode, *, beta: ArrayLike = 1.0, prior: Distribution | None = None
+    key: Array,
+    x: Array,
+    encode: Encode,
+    decode: Decode,
+    *,
+    beta: ArrayLike = 1.0,
+    num_samples: int = 1,
+    prior: Distribution | None = None,
 ) -> tuple[Array, Terms]:
     """Variational autoencoder: negative ELBO with the KL weighed by β (β-VAE for β other than 1).
 
@@ -69,6 +100,8 @@ def negative_elbo(
       encode: x -> q(z|x), a distribution over `[latent]`.
       decode: z -> p(x|z), a distribution over x's shape.
       beta: weight of the KL, ≥ 0. Nats against nats, both summed: no hidden factor of pixels or batch.
+      num_samples: how many z the first term is the mean of, static. More of them lower its variance, not the bound;
+        for that see `importance_weighted`.
       prior: p(z); `None` is N(0, I).
 
     Returns:
@@ -79,7 +112,6 @@ def negative_elbo(
 
     References: Kingma & Welling 2014, eq. 10; Higgins et al., *β-VAE*, 2017, eq. 4.
 
-    >>> import jax
     >>> from vae_jax.distributions import Bernoulli, Normal
     >>> encode = lambda x: Normal(jnp.zeros(2), jnp.zeros(2))
     >>> decode = lambda z: Bernoulli(jnp.zeros(4))
@@ -87,17 +119,17 @@ def negative_elbo(
     >>> round(float(loss), 4), float(terms.rate)  # 4 ln 2 and 0
     (2.7726, 0.0)
     """
-    terms = elbo_terms(key, x, encode, decode, prior)
+    terms = elbo_terms(key, x, encode, decode, prior, num_samples=num_samples)
     return terms.distortion + beta * terms.rate, terms
 
 
-@register("beta-vae", ramps={"beta": "beta_steps"}, beta=4.0, beta_steps=0.0)
+@register("beta-vae", options={"num_samples": 1}, ramps={"beta": "beta_steps"}, beta=4.0, beta_steps=0.0)
 def beta_vae(key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any) -> tuple[Array, Terms]:
     """β-VAE: the negative ELBO with the KL weighed by β = 4, for latents that vary apart."""
     return negative_elbo(key, x, encode, decode, **hyper)
 
 
-@register("cvae", conditional=True, ramps={"beta": "beta_steps"}, beta=1.0, beta_steps=0.0)
+@register("cvae", options={"num_samples": 1}, conditional=True, ramps={"beta": "beta_steps"}, beta=1.0, beta_steps=0.0)
 def conditional_negative_elbo(
     key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any
 ) -> tuple[Array, Terms]:
@@ -111,11 +143,17 @@ def conditional_negative_elbo(
     return negative_elbo(key, x, encode, decode, **hyper)
 
 
-def _expect_shape(x: Array, likelihood: Distribution) -> None:
-    """A decoder of another shape would broadcast to a wrong sum without a word."""
+def decode_checked(decode: Decode, z: Array, x: Array) -> Distribution:
+    """p(x|z). A decoder of another shape than x's would broadcast to a wrong sum without a word.
+
+    Raises:
+      ValueError: the decoded distribution is not of x's shape.
+    """
+    likelihood = decode(z)
     mean = getattr(likelihood, "mean", None)
     if mean is not None and not callable(mean) and jnp.shape(mean) != jnp.shape(x):
         raise ValueError(
             f"decode(z) must be a distribution over x's shape {jnp.shape(x)}; got {jnp.shape(mean)}. "
             "Losses take one example: lift them with jax.vmap."
         )
+    return likelihood
