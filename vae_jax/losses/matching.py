@@ -67,8 +67,8 @@ def mmd(
     mean(−log p(x|z) + (1 − α) KL(q(z|x) ‖ p(z))) + (α + λ − 1) MMD²(q(z), p(z))
 
     α = 0 and λ = 1 is the ELBO; α = 1 is MMD-VAE, which puts no price on the information in a single code. The
-    discrepancy is unbiased from the batch; it is no divergence in nats, hence its large weight. Too large a one collapses
-    the posterior: what the batch happens to be weighs more than what x is (on `digits`, 1000 does).
+    discrepancy is unbiased from the batch; it is no divergence in nats, hence its large weight. Too large a one
+    collapses the posterior: what the batch happens to be weighs more than what x is (1000 does, on `digits`).
 
     Args:
       terms: of a batch, `[batch]`, codes `[batch, latent]`.
