@@ -12,7 +12,7 @@ from vae_jax import losses, training
 from vae_jax.data import Examples, dynamic
 from vae_jax.errors import InputError
 from vae_jax.evaluation import active_units, evaluate_elbo
-from vae_jax.fit import DivergedError, _part, fit
+from vae_jax.fit import DivergedError, fit, part_of_epoch
 from vae_jax.likelihoods import BernoulliLikelihood
 from vae_jax.losses import LOSSES
 from vae_jax.model import VAE
@@ -191,8 +191,8 @@ def test_fit_stops_where_the_loss_is_no_number(key, data):
 
 
 @pytest.mark.parametrize(("steps", "part"), [(9, 9), (468, 78), (390, 78), (467, 467), (1000, 100), (10_007, 10_007)])
-def test_long_epochs_are_cut_into_equal_parts(steps, part):
-    assert _part(steps) == part
+def test_long_epochs_are_cut_into_equalpart_of_epochs(steps, part):
+    assert part_of_epoch(steps) == part
 
 
 def test_errors_name_what_is_wrong(key, data):

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from vae_jax import data as data_sets
 from vae_jax.data import DATASETS, PREPROCESS, Dataset
 from vae_jax.errors import InputError, nearest
+from vae_jax.keys import Keys
 from vae_jax.likelihoods import LIKELIHOODS
 from vae_jax.losses import LOSSES, Loss
 from vae_jax.model import VAE
@@ -81,39 +81,6 @@ def tables() -> str:
 
 def _after_colon(summary: str) -> str:
     return summary.partition(": ")[2] or summary
-
-
-@dataclass(frozen=True)
-class Keys:
-    """A seed's keys, apart by use; the same at every access, so that each epoch is looked at with the same noise.
-
-    `train` is the key of `training.run`.
-    """
-
-    seed: int
-
-    @property
-    def train(self) -> jax.Array:
-        return self._of(0)
-
-    @property
-    def validation(self) -> jax.Array:
-        return self._of(1)
-
-    @property
-    def test(self) -> jax.Array:
-        return self._of(2)
-
-    @property
-    def pictures(self) -> jax.Array:
-        return self._of(3)
-
-    @property
-    def codes(self) -> jax.Array:
-        return self._of(4)
-
-    def _of(self, use: int) -> jax.Array:
-        return jax.random.fold_in(jax.random.key(self.seed), use)
 
 
 class Experiment(NamedTuple):

@@ -16,16 +16,26 @@ def samples(images: ArrayLike, path: Path, *, title: str = "samples of the prior
     return grid(images, int(np.ceil(np.sqrt(len(np.asarray(images))))), path, title=title)
 
 
-def grid(images: ArrayLike, columns: int, path: Path, *, title: str, row_names: Sequence[str] = ()) -> Path:
-    """Images row by row, with the names of the rows beside them."""
+def grid(
+    images: ArrayLike,
+    columns: int,
+    path: Path,
+    *,
+    title: str,
+    row_names: Sequence[str] = (),
+    column_names: Sequence[str] = (),
+) -> Path:
+    """Images row by row, with the names of the rows beside and of the columns below them."""
     images = np.asarray(images)
     rows = -(-len(images) // columns)
     figure, axis = _picture(columns * 0.75 + 0.6, rows * 0.75 + 0.4)
     _show(axis, _tile(images, columns))
     step = images.shape[1] + 1
     axis.set_yticks([(i + 0.5) * step - 1 for i in range(len(row_names))], row_names)
+    across = images.shape[2] + 1
+    axis.set_xticks([(i + 0.5) * across - 1 for i in range(len(column_names))], column_names)
     axis.set_title(title)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def image_rows(rows: Mapping[str, ArrayLike], path: Path, *, title: str) -> Path:
@@ -54,7 +64,7 @@ def loss_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
         axis.set(title=label, xlabel="epoch", ylabel="nats per image")
         axis.grid(alpha=0.3)
         axis.legend()
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def latent_scatter(means: np.ndarray, labels: np.ndarray | None, path: Path) -> Path:
@@ -71,7 +81,7 @@ def latent_scatter(means: np.ndarray, labels: np.ndarray | None, path: Path) -> 
         axis.legend(title="class", markerscale=2, bbox_to_anchor=(1, 1))
     axis.set(title="codes of the test set", xlabel="z₁", ylabel="z₂", aspect="equal")
     axis.grid(alpha=0.3)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def decoded_plane(images: ArrayLike, values: np.ndarray, path: Path) -> Path:
@@ -85,7 +95,7 @@ def decoded_plane(images: ArrayLike, values: np.ndarray, path: Path) -> Path:
     axis.set_xticks([(i + 0.5) * step[1] for i in shown], [f"{values[i]:.1f}" for i in shown])
     axis.set_yticks([(side - i - 0.5) * step[0] for i in shown], [f"{values[i]:.1f}" for i in shown])
     axis.set(xlabel="z₁", ylabel="z₂", title="the latent plane, decoded")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def aggregate_posterior(codes: np.ndarray, path: Path, *, most: int = 12) -> Path:
@@ -106,7 +116,7 @@ def aggregate_posterior(codes: np.ndarray, path: Path, *, most: int = 12) -> Pat
         axis.set_visible(False)
     axes[0].legend(fontsize="small")
     figure.suptitle("sampled codes of the test set against the prior")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def densities(grid: np.ndarray, curves: Mapping[str, np.ndarray], path: Path, *, title: str) -> Path:
@@ -121,7 +131,7 @@ def densities(grid: np.ndarray, curves: Mapping[str, np.ndarray], path: Path, *,
             axis.fill_between(grid, density, color="0.85")
     axis.set(title=title, xlabel="value", ylabel="density", xlim=np.clip((grid[0], grid[-1]), -8, 8), ylim=(0, None))
     axis.legend(fontsize="small")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def point_clouds(clouds: Mapping[str, np.ndarray], path: Path) -> Path:
@@ -134,7 +144,7 @@ def point_clouds(clouds: Mapping[str, np.ndarray], path: Path) -> Path:
         axis.scatter(*points.T, s=3, alpha=0.5)
         axis.set(title=name, xlabel="x₁", aspect="equal", xlim=(-3.5, 3.5), ylim=(-3.5, 3.5))
     axes[0].set_ylabel("x₂")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _picture(width: float, height: float) -> tuple[Any, Any]:
@@ -163,7 +173,8 @@ def _show(axis: Any, image: np.ndarray) -> None:
     axis.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
 
-def _save(figure: Any, path: Path) -> Path:
+def save(figure: Any, path: Path) -> Path:
+    """Write a Matplotlib figure as PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)
     return path

@@ -50,7 +50,7 @@ def fit(
 
     data = jax.device_put(data)
     in_epoch = training.steps_per_epoch(recipe, data)
-    part = _part(in_epoch)
+    part = part_of_epoch(in_epoch)
     order = jax.jit(training.order, static_argnums=0)
     advance = jax.jit(training.steps, static_argnums=0, donate_argnums=1)
     done = int(state.step) // in_epoch
@@ -84,7 +84,7 @@ def trained(recipe: Recipe, key: jax.Array, hyper: Hyper, data: Examples, epochs
     return state
 
 
-def _part(in_epoch: int, most: int = 100) -> int:
+def part_of_epoch(in_epoch: int, most: int = 100) -> int:
     """Steps between two words of progress: the largest divisor up to `most`, so that one program serves all parts."""
     best = max(count for count in range(1, min(most, in_epoch) + 1) if in_epoch % count == 0)
     return best if best > most // 4 else in_epoch

@@ -23,13 +23,15 @@ class RunFolder:
       path: made if it is not there.
       config: the run's configuration, a dataclass.
       resume: go on with the run that is in the folder.
+      free: fields of the configuration that may differ between a run and its resumption.
 
     Raises:
       InputError: the folder cannot be written, holds a run already (without `resume`), or one of another configuration.
     """
 
-    def __init__(self, path: Path, config: Any, *, resume: bool):
+    def __init__(self, path: Path, config: Any, *, resume: bool, free: tuple[str, ...] = FREE):
         self.path = path
+        self._free = free
         self._events: Any = None
         wanted = json.loads(json.dumps(dataclasses.asdict(config), default=str))
         try:
@@ -37,7 +39,7 @@ class RunFolder:
             found = json.loads((path / "config.json").read_text()) if (path / "config.json").exists() else None
             if found is not None:
                 self._expect_continuation(found, wanted, resume)
-            _replace(path / "config.json", json.dumps(wanted, indent=2) + "\n")
+            replace_file(path / "config.json", json.dumps(wanted, indent=2) + "\n")
         except OSError as error:
             raise InputError(f"--out {path} cannot be written ({error.strerror}); choose another folder.") from error
         except json.JSONDecodeError as error:
@@ -52,7 +54,7 @@ class RunFolder:
         """Drop what was written after `epochs`: a run that was cut may be a row ahead of its checkpoint."""
         file = self.path / "metrics.jsonl"
         lines = file.read_text().splitlines(keepends=True)[:epochs] if file.exists() else []
-        _replace(file, "".join(lines))
+        replace_file(file, "".join(lines))
 
     def append(self, row: Mapping[str, Any]) -> None:
         """A row of `metrics.jsonl`, and the same numbers as TensorBoard events.
@@ -61,7 +63,7 @@ class RunFolder:
           row: `epoch`, `step`, and parts of the data with their metrics: `{"train": {"rate": …}, "validation": {…}}`.
         """
         with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(_plain(row)) + "\n")
+            file.write(json.dumps(plain(row)) + "\n")
         if self._events is None:
             from tensorboardX import SummaryWriter
 
@@ -75,7 +77,7 @@ class RunFolder:
         """Write `summary.json`, last of all."""
         if self._events is not None:
             self._events.close()
-        _replace(self.path / "summary.json", json.dumps(_plain(summary), indent=2) + "\n")
+        replace_file(self.path / "summary.json", json.dumps(plain(summary), indent=2) + "\n")
 
     def _expect_continuation(self, found: dict[str, Any], wanted: dict[str, Any], resume: bool) -> None:
         if not resume:
@@ -83,7 +85,7 @@ class RunFolder:
         other = [
             f"{name} was {found.get(name)!r}, now {value!r}"
             for name, value in wanted.items()
-            if name not in FREE and found.get(name) != value
+            if name not in self._free and found.get(name) != value
         ]
         if other:
             raise InputError(f"{self.path} holds another run: {'; '.join(other)}. Choose another --out, or match it.")
@@ -101,19 +103,19 @@ def free_folder(base: Path, *, resume: bool) -> Path:
     return path
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON has no NaN: what is not defined is null."""
     if isinstance(value, Mapping):
-        return {name: _plain(part) for name, part in value.items()}
+        return {name: plain(part) for name, part in value.items()}
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _replace(path: Path, text: str) -> None:
-    """Whole or not at all."""
+def replace_file(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
     aside = path.with_name(path.name + ".part")
     aside.write_text(text)
     os.replace(aside, path)

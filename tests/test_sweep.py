@@ -1,0 +1,222 @@
+"""A population is its members: in every layout, on any number of devices, and on the exact rate-distortion curve."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from vae_jax import sweep, training
+from vae_jax.data import Examples
+from vae_jax.errors import InputError
+from vae_jax.keys import Keys
+from vae_jax.likelihoods import GaussianLikelihood
+from vae_jax.linear_gaussian import LinearGaussian, beta_vae_optimum
+from vae_jax.model import VAE
+from vae_jax.networks import DenseDecoder, DenseEncoder
+from vae_jax.sweep import Population, grid, members, settings
+from vae_jax.training import Recipe
+
+RECIPE = Recipe(model=VAE(DenseEncoder(3, (16,)), DenseDecoder((4, 4, 1), (16,))), batch_size=8)
+DATA = Examples(np.random.RandomState(0).randint(0, 256, (50, 4, 4, 1)).astype(np.uint8))
+MEMBERS = members(RECIPE, [{"beta": 1.0}, {"beta": 4.0, "seed": 3}, {"beta": 0.5, "learning_rate": 3e-3, "seed": 1}])
+
+
+@cache
+def singles():
+    """The members one by one, each by the pure run."""
+    run = jax.jit(partial(training.run, RECIPE, epochs=2))
+    return [run(Keys(int(seed)).train, MEMBERS.hyper(i), DATA) for i, seed in enumerate(MEMBERS.seeds)]
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("within", ["vmap", "map"])
+@pytest.mark.parametrize("over", ["pmap", "sharding"])
+def test_every_layout_gives_the_single_runs(devices, within, over):
+    """Three members do not divide over two devices: what fills the gap is never reported."""
+    how = {"devices": jax.devices()[:devices], "within": within, "over": over}
+    found = sweep.sweep(RECIPE, MEMBERS, DATA, epochs=2, progress=False, **how)
+    assert found.finite.shape == found.metrics["loss"].shape == (3,)
+    for index, (state, metrics) in enumerate(singles()):
+        np.testing.assert_allclose(found.metrics["loss"][index], metrics["loss"][-1], rtol=1e-4)
+        mine = jax.tree.map(lambda leaf, i=index: leaf[i], found.states)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), mine, state)
+
+
+def test_eight_devices_give_the_single_runs():
+    """Three members on eight devices, and eleven, with each way over them."""
+    program = (
+        "import jax; jax.config.update('jax_num_cpu_devices', 8)\n"
+        "import json, sys; sys.path.insert(0, 'tests')\n"
+        "from test_sweep import *\n"
+        "who = MEMBERS.take([0, 1, 2] * 4)\n"
+        "found = [sweep.sweep(RECIPE, part, DATA, epochs=2, progress=False, over=over)\n"
+        "         for part in (MEMBERS, who.take(range(11))) for over in sweep.OVER]\n"
+        "print(len(jax.devices()), json.dumps([part.metrics['loss'].tolist() for part in found]))"
+    )
+    printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    devices, _, found = printed.partition(" ")
+    assert devices == "8"
+    expected = [float(metrics["loss"][-1]) for _, metrics in singles()]
+    for losses in json.loads(found):
+        np.testing.assert_allclose(losses, (expected * 4)[: len(losses)], rtol=1e-4)
+
+
+def test_a_model_does_not_depend_on_who_shares_the_program():
+    """On a CPU members go one after another: not even the bits do."""
+    how = {"epochs": 2, "progress": False, "within": "map"}
+    together = sweep.sweep(RECIPE, MEMBERS, DATA, **how)
+    alone = sweep.sweep(RECIPE, MEMBERS.take([1]), DATA, **how)
+    jax.tree.map(np.testing.assert_array_equal, alone.params(0), together.params(1))
+    in_chunks = sweep.sweep(RECIPE, MEMBERS, DATA, chunk=1, **how)
+    jax.tree.map(np.testing.assert_array_equal, in_chunks, together)
+
+
+def test_one_compilation_for_all_values():
+    traces = []
+
+    def counted(key, x):
+        traces.append(1)
+        return x.astype(jnp.float32) / 255
+
+    recipe = replace(RECIPE, preprocess=counted)
+    how = {"epochs": 3, "chunk": 4, "progress": False}
+    sweep.sweep(recipe, grid(recipe, beta=[1, 2], seeds=2), DATA, **how)
+    assert len(traces) == 2  # once for the initial states, once for the steps
+    sweep.sweep(recipe, grid(recipe, beta=[0.1, 9], learning_rate=1e-4, seeds=[7, 8]), DATA, **how)
+    sweep.sweep(recipe, grid(recipe, beta=[3, 4, 5, 6], seeds=3), DATA, **how)
+    assert len(traces) == 2
+
+
+def test_a_member_that_diverges_is_marked_and_hurts_nobody():
+    sound = members(RECIPE, [{"beta": 1.0}, {"beta": 2.0}, {"beta": 4.0}])
+    broken = members(RECIPE, [{"beta": 1.0}, {"beta": 2.0, "learning_rate": 1e30}, {"beta": 4.0}])
+    for within in ("map", "vmap"):
+        how = {"epochs": 2, "progress": False, "within": within}
+        found, expected = (sweep.sweep(RECIPE, who, DATA, **how) for who in (broken, sound))
+        assert found.finite.tolist() == [True, False, True]
+        for index in (0, 2):
+            jax.tree.map(np.testing.assert_array_equal, found.params(index), expected.params(index))
+    rows = sweep.evaluate(RECIPE, broken, found, DATA)
+    assert [row["diverged"] for row in rows] == [False, True, False]
+    assert np.isnan(rows[1]["rate"]) and np.isfinite(rows[0]["rate"])
+
+
+def test_going_on_gives_the_bits_of_an_uncut_run():
+    run = partial(sweep.train, RECIPE, MEMBERS, DATA, epochs=40, progress=False)
+    *_, whole = run()
+    half = next(found for found in run() if found[0] == 20)
+    rest = list(run(start=half))
+    assert [done for done, _ in rest] == [30, 40]
+    jax.tree.map(np.testing.assert_array_equal, rest[-1], whole)
+
+
+def test_evaluation_is_that_of_a_single_model():
+    from vae_jax.evaluation import evaluate_elbo
+
+    found = sweep.sweep(RECIPE, MEMBERS, DATA, epochs=1, progress=False)
+    rows = sweep.evaluate(RECIPE, MEMBERS, found, DATA)
+    for index, row in enumerate(rows):
+        single = evaluate_elbo(RECIPE, found.params(index), Keys(row["seed"]).test, DATA)
+        assert row["rate"] == single["rate"] and row["rate_per_latent"] == single["rate_per_latent"]
+    assert [(row["beta"], row["seed"], row["learning_rate"]) for row in rows] == [
+        (1.0, 0, 0.001),
+        (4.0, 3, 0.001),
+        (0.5, 1, 0.003),
+    ]
+
+
+def test_intervals_are_students():
+    """Of 1, 2, 3: 2 ± 4.3027·1/√3; one that diverged does not count."""
+    base = {"beta": 1.0, "distortion": 1.0, "negative_elbo": 1.0, "active_units": 1, "rate_per_latent": []}
+    rows = [{**base, "seed": i, "rate": float(i + 1), "diverged": False} for i in range(3)]
+    rows.append({**base, "seed": 3, "rate": float("nan"), "diverged": True})
+    rows.append({**base, "beta": 2.0, "seed": 0, "rate": 5.0, "diverged": False})
+    first, second = settings(rows)
+    assert (first["beta"], first["seeds"], first["diverged"]) == (1.0, 4, 1)
+    np.testing.assert_allclose(
+        first["rate"]["interval"], [2 - 4.302653 / np.sqrt(3), 2 + 4.302653 / np.sqrt(3)], rtol=1e-6
+    )
+    assert second["rate"] == {"mean": 5.0, "interval": None}
+
+
+def test_a_grid_is_every_combination_and_refuses_what_makes_no_sense():
+    who = grid(RECIPE, beta=[1.0, 2.0], learning_rate=[1e-3, 1e-4], seeds=[4, 5])
+    assert len(who.seeds) == 8 and len({tuple(who.named(i).items()) for i in range(8)}) == 8
+    assert who.named(7) == {"learning_rate": 0.0001, "beta": 2.0, "beta_steps": 0.0, "seed": 5}
+    with pytest.raises(InputError, match=r"beta: 1.0 is given twice"):
+        grid(RECIPE, beta=[1.0, 2.0, 1.0])
+    with pytest.raises(InputError, match="beta: expected at least one value; got none"):
+        grid(RECIPE, beta=[])
+    with pytest.raises(InputError, match="no hyperparameter 'gamma'"):
+        grid(RECIPE, gamma=1.0)
+    with pytest.raises(ValueError, match="expected within to be one of"):
+        sweep.sweep(RECIPE, who, DATA, epochs=1, within="scan", progress=False)
+
+
+def test_the_memory_estimate_grows_with_what_it_counts():
+    wide = replace(RECIPE, model=VAE(DenseEncoder(3, (64,)), DenseDecoder((4, 4, 1), (64,))))
+    large = replace(RECIPE, batch_size=40)
+    of = partial(sweep.bytes_per_member, data=DATA)
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(training.init(RECIPE, jax.random.key(0), DATA).params))
+    assert of(RECIPE, within="map") == pytest.approx(3 * 3 * 4 * parameters, rel=0.01)  # Adam has two moments
+    assert of(wide, within="map") > 3 * of(RECIPE, within="map")
+    assert of(large, within="vmap") > of(RECIPE, within="vmap") > of(RECIPE, within="map") == of(large, within="map")
+    assert sweep.members_that_fit(RECIPE, DATA, devices=jax.devices(), within="map") > 1000
+
+
+# ---- the linear β-VAE, whose optimum is known ----
+
+EIGENVALUES = np.array([4.0, 2.0, 0.5, 0.3, 0.2, 0.2])
+BETAS = [0.1, 0.3, 0.6, 1.0, 1.5, 3.0, 6.0, 12.0]
+D, N, STEPS, VARIANCE = 6, 256, 20_000, 0.4
+
+
+def adam_with_decay(learning_rate):
+    schedule = optax.cosine_decay_schedule(1.0, STEPS)
+    return optax.chain(
+        optax.scale_by_adam(), optax.scale_by_schedule(schedule), optax.scale_by_learning_rate(learning_rate)
+    )
+
+
+def known_covariance() -> np.ndarray:
+    random = np.random.RandomState(2)
+    x = random.randn(N, D)
+    x -= x.mean(0)
+    x = x @ np.linalg.inv(np.linalg.cholesky(x.T @ x / N)).T
+    axes, _ = np.linalg.qr(random.randn(D, D))
+    return ((x * np.sqrt(EIGENVALUES)) @ axes.T + 3.0).astype(np.float32)
+
+
+def test_a_sweep_of_linear_models_lands_on_the_exact_curve():
+    """8 βs × 3 seeds, collapses included; rate and distortion of the trained models without sampling."""
+    x = known_covariance()
+    model = VAE(DenseEncoder(3, ()), DenseDecoder((D,), ()), GaussianLikelihood(scale=VARIANCE**0.5))
+    recipe = Recipe(model=model, batch_size=N, optimizer=adam_with_decay)
+    who = grid(recipe, beta=BETAS, learning_rate=5e-2, seeds=3)
+    found = sweep.sweep(recipe, who, Examples(x), epochs=STEPS, progress=False)
+    for index in range(len(who.seeds)):
+        rate, distortion, per_latent = exactly(model, found, index, x)
+        optimum = beta_vae_optimum(EIGENVALUES, 3, beta=float(who.hypers["beta"][index]), variance=VARIANCE)
+        assert rate == pytest.approx(optimum.rate, abs=2e-2)
+        assert distortion == pytest.approx(optimum.distortion, abs=2e-2)
+        assert (per_latent < 2e-2).sum() == (optimum.rate_per_latent == 0).sum()
+
+
+def exactly(model: VAE, found: Population, index: int, x: np.ndarray) -> tuple[float, float, np.ndarray]:
+    """Rate, distortion and rate per latent, in closed form."""
+    params = found.params(index)
+    kernel, bias = (params["decoder"]["params"]["likelihood"][name] for name in ("kernel", "bias"))
+    decoder = LinearGaussian(jnp.asarray(kernel.T), jnp.asarray(bias), jnp.asarray(VARIANCE))
+    posterior = jax.vmap(partial(model.encode, params))(jnp.asarray(x))
+    elbo = jax.vmap(decoder.elbo)(jnp.asarray(x), posterior.mean, posterior.log_var).mean()
+    from vae_jax.losses import kl_standard_normal
+
+    per_latent = np.asarray(kl_standard_normal(posterior.mean, posterior.log_var).mean(0))
+    return float(per_latent.sum()), float(-elbo - per_latent.sum()), per_latent
