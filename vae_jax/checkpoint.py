@@ -21,16 +21,8 @@ class Checkpoints:
         from orbax.checkpoint import v1 as ocp
 
         newest: Any = ocp.training.preservation_policies.LatestN(KEPT)
-        # Each process of several saves what is its own, waiting for no other.
-        me = jax.process_index()
-        alone = ocp.options.MultiprocessingOptions(
-            primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
-        )
         self._checkpointer = ocp.training.Checkpointer(
-            str(folder.resolve()),
-            context=ocp.Context(multiprocessing_options=alone) if jax.process_count() > 1 else None,
-            preservation_policy=newest,
-            cleanup_tmp_directories=True,
+            str(folder.resolve()), preservation_policy=newest, cleanup_tmp_directories=True
         )
 
     def save(self, epoch: int, state: Any) -> None:
@@ -43,17 +35,12 @@ class Checkpoints:
             raise OSError(f"the checkpoint of epoch {epoch} was not written to {self._checkpointer.directory}.")
 
     def restore(self, template: Any) -> tuple[int, Any]:
-        """`(epochs done, state)` of the newest checkpoint, laid out like the template; `(0, template)` without one.
-
-        The template's leaves are arrays or `jax.ShapeDtypeStruct`; without a sharding they come to the first device.
-        """
+        """`(epochs done, state)` of the newest checkpoint, laid out like the template; `(0, template)` without one."""
         latest = self._checkpointer.latest
         if latest is None:
             return 0, template
-        here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         layout = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None) or here),
-            template,
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), template
         )
         return latest.step, self._checkpointer.load(latest.step, layout)
 

@@ -12,12 +12,12 @@ import jax
 import numpy as np
 
 from vae_jax import training
-from vae_jax.checkpoint import Checkpoints
 from vae_jax.data.table import Examples
 from vae_jax.errors import InputError
 from vae_jax.experiment import Experiment, build
 from vae_jax.model import Params
 from vae_jax.run_folder import plain, replace_file
+from vae_jax.sweep import saved
 from vae_jax.sweep.cells import Cell, SweepConfig
 from vae_jax.sweep.hosts import my_slice
 from vae_jax.sweep.members import Members, members
@@ -32,7 +32,7 @@ Run = dict[str, Any]  # a member by its numbers: hyperparameters and seed
 
 
 class Chunk:
-    """Members that are trained together, in a folder of their own: `population.json` and their states.
+    """Members that are trained together, in a folder of their own: `population.json` and `states.npz`.
 
     Args:
       parent: the sweep's `checkpoints` folder.
@@ -64,17 +64,18 @@ class Chunk:
         """Train, from the last checkpoint where there is one; evaluate on the test set; write the results."""
         data, recipe, _, _, epochs = experiment
         who = members(recipe, self.runs)
-        template = population_layout(recipe, who, data.train)
         self.write()
-        with Checkpoints(self.path / "states") as checkpoints:
-            done, tree = checkpoints.restore(template)
-            population = Population(tree["states"], {}, np.asarray(tree["finite"])) if done else None
-            start = (done, population) if population else None
-            saved = time.monotonic()
-            for done, population in train(recipe, who, data.train, epochs=epochs, start=start, devices=devices):
-                if done == epochs or time.monotonic() - saved > SAVE_EVERY:
-                    checkpoints.save(done, {"states": population.states, "finite": population.finite})
-                    saved = time.monotonic()
+        start = None
+        if self._saved.exists():
+            tree = saved.restore(self._saved, _layout(recipe, who, data.train))
+            done = int(tree["states"].step[0]) // training.steps_per_epoch(recipe, data.train)
+            start = done, Population(tree["states"], {}, tree["finite"])
+        population = start[1] if start else None
+        last = time.monotonic()
+        for done, population in train(recipe, who, data.train, epochs=epochs, start=start, devices=devices):
+            if done == epochs or time.monotonic() - last > SAVE_EVERY:
+                saved.save(self._saved, {"states": population.states, "finite": population.finite})
+                last = time.monotonic()
         assert population is not None
         rows = [{**self.choices, **row} for row in evaluate(recipe, who, population, data.test)]
         self.rows = json.loads(json.dumps(plain(rows)))  # as they are read again: what is not defined is None
@@ -82,10 +83,12 @@ class Chunk:
 
     def params(self, recipe: Recipe, data: Examples, index: int) -> Params:
         """The parameters of one trained member."""
-        who = members(recipe, self.runs)
-        with Checkpoints(self.path / "states") as checkpoints:
-            _, tree = checkpoints.restore(population_layout(recipe, who, data))
+        tree = saved.restore(self._saved, _layout(recipe, members(recipe, self.runs), data))
         return jax.tree.map(lambda leaf: leaf[index], tree["states"].params)
+
+    @property
+    def _saved(self) -> Path:
+        return self.path / "states.npz"
 
 
 def train_cell(folder: Path, cell: Cell, config: SweepConfig, devices: Sequence[Any]) -> list[Row]:
@@ -140,7 +143,7 @@ def identity(run: Run) -> tuple:
     return tuple(sorted(run.items()))
 
 
-def population_layout(recipe: Recipe, who: Members, data: Examples) -> dict[str, Any]:
+def _layout(recipe: Recipe, who: Members, data: Examples) -> dict[str, Any]:
     """Shapes of what is saved of a population."""
     states = jax.eval_shape(
         jax.vmap(lambda key, data: training.init(recipe, key, data), (0, None)),
