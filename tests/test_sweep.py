@@ -36,7 +36,7 @@ def singles():
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-@pytest.mark.parametrize("within", ["vmap", "map"])
+@pytest.mark.parametrize("within", sweep.WITHIN)
 @pytest.mark.parametrize("over", ["pmap", "sharding"])
 def test_every_layout_gives_the_single_runs(devices, within, over):
     """Three members do not divide over two devices: what fills the gap is never reported."""
@@ -70,7 +70,7 @@ def test_eight_devices_give_the_single_runs():
 
 def test_a_model_does_not_depend_on_who_shares_the_program():
     """On a CPU members go one after another: not even the bits do."""
-    how = {"epochs": 2, "progress": False, "within": "map"}
+    how = {"epochs": 2, "progress": False, "within": "loop"}
     together = sweep.sweep(RECIPE, MEMBERS, DATA, **how)
     alone = sweep.sweep(RECIPE, MEMBERS.take([1]), DATA, **how)
     jax.tree.map(np.testing.assert_array_equal, alone.params(0), together.params(1))
@@ -97,7 +97,7 @@ def test_one_compilation_for_all_values():
 def test_a_member_that_diverges_is_marked_and_hurts_nobody():
     sound = members(RECIPE, [{"beta": 1.0}, {"beta": 2.0}, {"beta": 4.0}])
     broken = members(RECIPE, [{"beta": 1.0}, {"beta": 2.0, "learning_rate": 1e30}, {"beta": 4.0}])
-    for within in ("map", "vmap"):
+    for within in sweep.WITHIN:
         how = {"epochs": 2, "progress": False, "within": within}
         found, expected = (sweep.sweep(RECIPE, who, DATA, **how) for who in (broken, sound))
         assert found.finite.tolist() == [True, False, True]

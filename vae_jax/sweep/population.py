@@ -24,7 +24,7 @@ from vae_jax.sweep.members import Members
 from vae_jax.sweep.memory import members_that_fit
 from vae_jax.training import Recipe
 
-WITHIN = ("vmap", "map")
+WITHIN = ("vmap", "map", "loop")
 OVER = ("pmap", "sharding")
 
 
@@ -67,8 +67,9 @@ def sweep(
       epochs: of each.
       chunk: members trained at a time; by default as many as fit the devices' memory.
       devices: local devices; all by default.
-      within: how the members of one device go, `vmap` (side by side, for accelerators) or `map` (one after another, for
-        CPUs, whose matrix units one member fills); by default what suits the platform.
+      within: how the members of one device go: `vmap`, side by side, for accelerators; one after another, for CPUs,
+        whose matrix units one member fills, by `map` (`lax.map`) or `loop` (the host calls the program for each, some
+        steps at a time, which spares the loop in a loop). By default `vmap`, on a CPU `loop`.
       over: how members spread over devices, `pmap` or `sharding` (`jit` with a `NamedSharding`): the same numbers.
       progress: show a bar that counts models × epochs.
 
@@ -115,32 +116,36 @@ def train(
     together = epochs_together(in_epoch, epochs)
     part = part_of_epoch(in_epoch) if together == 1 else together * in_epoch
     data = jax.device_put(data, NamedSharding(Mesh(np.array(devices), ("members",)), PartitionSpec()))
-    keys, hypers = _lay_out((jax.random.key_data(members.keys), members.hypers), len(devices))
+    within = within or suited(devices[0])
+    slots = _slots((jax.random.key_data(members.keys), members.hypers), len(devices), within)
 
-    init, order, advance = _programs(recipe, tuple(devices), within or suited(devices[0]), over, together)
+    init, order, advance = _programs(recipe, tuple(devices), within, over, together)
     if start is None:
         done, finite = 0, np.ones(n, bool)
-        states = init(keys, data)
+        states = [init(key, data) for key, _ in slots]
     else:
         done, finite = start[0], start[1].finite
-        states = _lay_out(start[1].states, len(devices))
+        states = _slots(start[1].states, len(devices), within)
     shown: Any = {} if progress else {"disable": True}
     label = "{percentage:3.0f}% of " + f"{n} models × {epochs} epochs"
     with tqdm(
         total=n * epochs, initial=n * done, bar_format=label + " |{bar}| {elapsed}<{remaining}{postfix}", **shown
     ) as bar:
         for index in range(done, epochs, together):
-            rows = order(keys, index, data)
-            found = []
-            for first in range(0, together * in_epoch, part):
-                states, metrics = advance(states, keys, hypers, rows[:, :, first : first + part], data)
-                found.append(_flat(metrics, n))
-                finite = finite & np.isfinite(found[-1]["loss"]).all(axis=1)
-                bar.set_postfix_str(f"{(~finite).sum()} diverged" if not finite.all() else "", refresh=False)
-                bar.update(n * part / in_epoch)
-            last = {name: np.concatenate([part[name] for part in found], axis=1)[:, -in_epoch:] for name in found[0]}
-            means = {name: values.mean(axis=1) for name, values in last.items()}
-            yield index + together, Population(_flat(states, n), means, finite)
+            metrics = []
+            for slot, (key, hyper) in enumerate(slots):
+                rows, found = order(key, index, data), []
+                for first in range(0, together * in_epoch, part):
+                    now = rows[..., first : first + part, :]
+                    states[slot], values = advance(states[slot], key, hyper, now, data)
+                    found.append(jax.device_get(values))
+                    bar.update(n / len(slots) * part / in_epoch)
+                metrics.append(jax.tree.map(lambda *parts: np.concatenate(parts, axis=-1), *found))
+            values = _flat(metrics, n, within)
+            finite = finite & np.isfinite(values["loss"]).all(axis=1)
+            bar.set_postfix_str(f"{(~finite).sum()} diverged" if not finite.all() else "", refresh=False)
+            means = {name: of_steps[:, -in_epoch:].mean(axis=1) for name, of_steps in values.items()}
+            yield index + together, Population(_flat(states, n, within), means, finite)
 
 
 def lift(
@@ -153,14 +158,14 @@ def lift(
     over: str = "pmap",
     donate: tuple[int, ...] = (),
 ) -> Callable:
-    """A function of one member, compiled for members laid out `[device, member of the device, …]`.
+    """A function of one member, compiled for members laid out `[device, member of the device, …]`, or `[device, …]`.
 
     Args:
       function: `(*of one member, *shared by all) -> tree`.
       mapped: how many of its arguments are a member's; they come first.
       shared: how many follow.
       devices: along the leading axis.
-      within: `vmap` or `map`.
+      within: `vmap`, `map` or `loop`.
       over: `pmap` or `sharding`.
       donate: arguments whose buffers are given up.
 
@@ -172,6 +177,8 @@ def lift(
     axes = (0,) * mapped + (None,) * shared
 
     def on_device(*args):
+        if within == "loop":
+            return function(*args)
         if within == "vmap":
             return jax.vmap(function, axes)(*args)
         return lax.map(lambda member: function(*member, *args[mapped:]), args[:mapped])
@@ -219,17 +226,25 @@ def _programs(
 
 def suited(device: Any) -> str:
     """How members of one device go fastest: side by side on accelerators, one after another on CPUs."""
-    return "map" if device.platform == "cpu" else "vmap"
+    return "loop" if device.platform == "cpu" else "vmap"
 
 
-def _lay_out(tree: Any, devices: int) -> Any:
-    """Leaves `[n, …]` as `[device, member of the device, …]`, the last member repeated where n does not divide."""
+def _slots(tree: Any, devices: int, within: str) -> list[Any]:
+    """Leaves `[n, …]` laid out over devices, the last member repeated where n does not divide.
+
+    What goes in one call of the program: all members of the devices, or in `loop` one of each.
+    """
     n = jax.tree.leaves(tree)[0].shape[0]
     each = -(-n // devices)
     index = np.minimum(np.arange(devices * each), n - 1).reshape(devices, each)
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], tree)
+    laid_out = jax.tree.map(lambda leaf: np.asarray(leaf)[index], tree)
+    if within != "loop":
+        return [laid_out]
+    return [jax.tree.map(lambda leaf, slot=slot: leaf[:, slot], laid_out) for slot in range(each)]
 
 
-def _flat(tree: Any, n: int) -> Any:
-    """The opposite of `_lay_out`, on the host: padding is dropped."""
-    return jax.tree.map(lambda leaf: np.reshape(leaf, (-1, *leaf.shape[2:]))[:n], jax.device_get(tree))
+def _flat(slots: Sequence[Any], n: int, within: str) -> Any:
+    """The opposite of `_slots`, on the host: leaves `[n, …]`, padding dropped."""
+    slots = jax.device_get(list(slots))
+    laid_out = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *slots) if within == "loop" else slots[0]
+    return jax.tree.map(lambda leaf: np.reshape(leaf, (-1, *leaf.shape[2:]))[:n], laid_out)
