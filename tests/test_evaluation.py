@@ -99,7 +99,7 @@ def test_aggregate_off_the_prior_is_seen(key):
 
 def test_mmd_is_the_kernel_mean(key):
     a, b = jax.random.normal(key, (2, 30, 3))
-    kernel = lambda u, v: np.exp(-np.sum((u - v) ** 2) / 6)  # noqa: E731
+    kernel = lambda u, v: np.exp(-np.sum((u - v) ** 2) / 6)
     within = sum(np.mean([kernel(u[i], u[j]) for i in range(30) for j in range(30) if i != j]) for u in (a, b))
     across = np.mean([kernel(u, v) for u in a for v in b])
     np.testing.assert_allclose(mmd2(a, b), within - 2 * across, atol=1e-5)

@@ -162,8 +162,8 @@ def test_terms_are_the_elbos(key):
 
 def test_more_samples_lower_the_variance_of_the_elbo_not_its_mean(key):
     def value(num_samples, key):
-        encode = lambda x: Normal(OTHER["mean"], OTHER["log_var"])  # noqa: E731
-        decode = lambda z: Normal(z, jnp.zeros(1))  # noqa: E731
+        encode = lambda x: Normal(OTHER["mean"], OTHER["log_var"])
+        decode = lambda z: Normal(z, jnp.zeros(1))
         return losses.negative_elbo(key, X, encode, decode, num_samples=num_samples)[0]
 
     keys = jax.random.split(key, (2, 4000))

@@ -42,7 +42,7 @@ def equinox_loss():
 
     def loss(params, key, x):
         encoder, decoder = eqx.combine(params, static)
-        encode = lambda x: Normal(*jnp.split(encoder(x), 2))  # noqa: E731
+        encode = lambda x: Normal(*jnp.split(encoder(x), 2))
         return losses.negative_elbo(key, x, encode, lambda z: Bernoulli(decoder(z)))[0]
 
     return params, loss
@@ -55,7 +55,7 @@ def nnx_loss():
 
     def loss(params, key, x):
         encoder, decoder = nnx.merge(graph, params)
-        encode = lambda x: Normal(*jnp.split(encoder(x), 2))  # noqa: E731
+        encode = lambda x: Normal(*jnp.split(encoder(x), 2))
         return losses.importance_weighted(
             key, x, encode, lambda z: Bernoulli(decoder(z)), num_samples=4, estimator="dreg"
         )[0]
@@ -69,7 +69,7 @@ def haiku_loss():
     params = encoder.init(jax.random.key(0), X[0]), decoder.init(jax.random.key(1), jnp.zeros(2))
 
     def loss(params, key, x):
-        encode = lambda x: Normal(*jnp.split(encoder.apply(params[0], x), 2))  # noqa: E731
+        encode = lambda x: Normal(*jnp.split(encoder.apply(params[0], x), 2))
         return losses.negative_elbo(key, x, encode, lambda z: Bernoulli(decoder.apply(params[1], z)))[0]
 
     return params, loss
@@ -85,7 +85,7 @@ def numpyro_loss():
             mean, log_scale = jnp.split(encoder.apply(params[0], x), 2)
             return dist.Normal(mean, jnp.exp(log_scale)).to_event(1)
 
-        decode = lambda z: dist.Bernoulli(logits=decoder.apply(params[1], z)).to_event(1)  # noqa: E731
+        decode = lambda z: dist.Bernoulli(logits=decoder.apply(params[1], z)).to_event(1)
         prior = dist.StudentT(jnp.full(2, 5.0)).to_event(1)
         return losses.importance_weighted(key, x, encode, decode, num_samples=4, estimator="stl", prior=prior)[0]
 

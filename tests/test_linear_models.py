@@ -163,7 +163,7 @@ class TestIdentity:
         from vae_jax import Normal, losses
 
         x, q = jnp.array([0.3, -1.0, 0.5]), Normal(jnp.array([0.2, -0.1]), jnp.array([-1.0, -0.5]))
-        decode = lambda z: Normal(self.model.weights @ z + self.model.bias, jnp.full(3, jnp.log(0.4)))  # noqa: E731
+        decode = lambda z: Normal(self.model.weights @ z + self.model.bias, jnp.full(3, jnp.log(0.4)))
         values = jax.vmap(lambda key: losses.negative_elbo(key, x, lambda x: q, decode)[0])(
             jax.random.split(key, 50_000)
         )

@@ -73,8 +73,8 @@ def test_shapes_that_would_broadcast_are_refused():
 
 def test_negative_elbo_is_distortion_plus_beta_rate(key):
     x = jnp.array([1.0, 0.0, 1.0])
-    encode = lambda x: Normal(x[:2], jnp.array([-1.0, 0.5]))  # noqa: E731
-    decode = lambda z: Bernoulli(jnp.concatenate([z, z[:1]]))  # noqa: E731
+    encode = lambda x: Normal(x[:2], jnp.array([-1.0, 0.5]))
+    decode = lambda z: Bernoulli(jnp.concatenate([z, z[:1]]))
     loss, terms = losses.negative_elbo(jax.random.clone(key), x, encode, decode, beta=4.0)
     q = numpyro.distributions.Normal(x[:2], jnp.exp(0.5 * jnp.array([-1.0, 0.5])))
     z = encode(x).sample(key)
@@ -88,8 +88,8 @@ def test_negative_elbo_is_distortion_plus_beta_rate(key):
 
 def test_gradients_agree_with_finite_differences(key):
     def loss(mean, log_var, weights):
-        encode = lambda x: Normal(mean, log_var)  # noqa: E731
-        decode = lambda z: Bernoulli(weights @ z)  # noqa: E731
+        encode = lambda x: Normal(mean, log_var)
+        decode = lambda z: Bernoulli(weights @ z)
         return losses.negative_elbo(key, jnp.array([1.0, 0.0, 0.3]), encode, decode, beta=2.0)[0]
 
     args = jnp.array([0.3, -0.5]), jnp.array([0.2, -1.0]), jnp.arange(6.0).reshape(3, 2) / 5
@@ -120,8 +120,8 @@ def test_distributions_of_other_libraries_give_an_unbiased_estimate(key, split):
 
 
 def test_prior_moves_the_rate(key):
-    encode = lambda x: Normal(jnp.ones(2), jnp.zeros(2))  # noqa: E731
-    decode = lambda z: Bernoulli(jnp.zeros(3))  # noqa: E731
+    encode = lambda x: Normal(jnp.ones(2), jnp.zeros(2))
+    decode = lambda z: Bernoulli(jnp.zeros(3))
     rates = [
         losses.negative_elbo(jax.random.clone(key), jnp.ones(3), encode, decode, prior=prior)[1].rate
         for prior in (None, StandardNormal(2), Normal(jnp.ones(2), jnp.zeros(2)))
@@ -170,7 +170,7 @@ def test_sparse_adds_the_codes_size(key):
 
 
 def test_autoencoder_takes_the_mean_of_a_distribution(key):
-    decode = lambda z: Normal(z, jnp.zeros(2))  # noqa: E731
+    decode = lambda z: Normal(z, jnp.zeros(2))
     x = jnp.array([0.5, 3.0])
     loss, _ = losses.autoencoder(key, x, lambda x: Normal(x, jnp.zeros(2)), decode)
     np.testing.assert_allclose(loss, np.log(2 * np.pi), rtol=1e-6)

@@ -76,7 +76,7 @@ def test_step_agrees_with_a_step_by_hand(key, data):
     found, metrics = training.step(recipe, state, jax.random.clone(key), hyper, batch)
     noise = jax.random.fold_in(jax.random.fold_in(key, 2), 0)
     own = {"beta": jnp.float32(2)}
-    loss = lambda params: training.batch_loss(recipe, params, own, jax.random.clone(noise), batch)[0]  # noqa: E731
+    loss = lambda params: training.batch_loss(recipe, params, own, jax.random.clone(noise), batch)[0]
     optimizer = optax.adam(1e-3)
     updates, _ = optimizer.update(jax.grad(loss)(state.params), optimizer.init(state.params))
     jax.tree.map(
