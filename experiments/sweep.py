@@ -14,20 +14,6 @@ from vae_jax.experiment import tables
 from vae_jax.run_folder import RunFolder, free_folder
 from vae_jax.sweep.cells import SweepConfig
 
-FREE = (
-    "out",
-    "resume",
-    "manual_dir",
-    "betas",
-    "seeds",
-    "vary",
-    "chunk",
-    "devices",
-    "coordinator",
-    "processes",
-    "process",
-)
-
 
 def main(config: SweepConfig) -> None:
     import jax
@@ -42,7 +28,7 @@ def main(config: SweepConfig) -> None:
     out = config.out or free_folder(Path("runs") / f"{Path(config.data).stem}-sweep", resume=config.resume)
     found = cells.cells(config)
     first = jax.process_index() == 0
-    record = RunFolder(out, replace(config, out=out), resume=config.resume, free=FREE) if first else None
+    record = RunFolder(out, replace(config, out=out), resume=config.resume, free=cells.FREE) if first else None
     devices = jax.local_devices()[: config.devices]
     started = time.perf_counter()
     here = [row for cell in found for row in folder.train_cell(out / "checkpoints", cell, config, devices)]
@@ -57,8 +43,8 @@ def main(config: SweepConfig) -> None:
     betas = [row["beta"] for row in rows if "beta" in row and row["beta"] > 0]
     exact = pictures.exact_curve(found[0].experiment, betas=betas) if betas and len(found) == 1 else None
     sweep.rate_distortion(entries, out / "rate_distortion.png", exact=exact)
-    if found[0].experiment.images:
-        chosen = results.first_of_each(rows, "beta")
+    chosen = results.first_of_each(rows, "beta")
+    if found[0].experiment.images and chosen:
         sweep.traversals([folder.load(out, **row) for row in chosen], out / "traversals.png")
     print(report(entries, len(rows), seconds, out))
 

@@ -264,6 +264,16 @@ def test_what_makes_no_sense_is_one_plain_line(flags, said, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_models_without_a_rate_have_a_table_all_the_same(tmp_path):
+    flags = ("--loss", "sparse", "--vary", "weight=0.1,10", "--seeds", 2, "--epochs", 2, "--hidden", 8)
+    done = run(*flags, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    rows = table(tmp_path / "out")
+    assert [row["weight"] for row in rows] == ["0.1", "0.1", "10", "10"]
+    assert {row["rate"] for row in rows} == {"nan"} and all(float(row["distortion"]) > 0 for row in rows)
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["settings"][0]["rate"]["mean"] is None
+
+
 def test_the_exact_curve_is_drawn_for_linear_models(tmp_path):
     random = np.random.RandomState(0)
     np.savez(tmp_path / "rows.npz", x=np.clip(0.5 + 0.1 * random.randn(200, 6), 0, 1).astype(np.float32))

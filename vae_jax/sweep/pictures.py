@@ -31,6 +31,8 @@ def rate_distortion(
 ) -> Path:
     """Distortion against rate, a point a setting with its 95 % intervals over seeds, and its β beside it.
 
+    Settings without a rate (autoencoders, or models that diverged) are left out.
+
     Args:
       entries: from `settings`.
       path: of the PNG.
@@ -151,7 +153,8 @@ def _traverse(experiment: Experiment, params: Params, row: Row) -> np.ndarray:
     one = jax.tree.map(lambda leaf: leaf[:1], data.test)
     means = encode_all(recipe, params, Keys(int(row["seed"])).test, one).mean[0]
     x = recipe.preprocess(jax.random.key(0), jnp.asarray(one.x[0]))
-    largest = np.argsort(row["rate_per_latent"])[::-1][:SHOWN]
+    rates = np.nan_to_num(np.array(row["rate_per_latent"], float))  # a point posterior has none
+    largest = np.argsort(rates)[::-1][:SHOWN]
     codes = [means] + [means.at[latent].set(step) for latent in largest for step in STEPS]
     y = None if one.y is None or not recipe.loss.conditional else jnp.asarray(one.y[0])
     decoded = np.asarray(_decode(recipe, params, jnp.stack(codes), y))

@@ -76,8 +76,8 @@ def setting(row: Mapping[str, Any]) -> Row:
 
 def in_order(rows: Sequence[Row]) -> list[Row]:
     """Each model once, sorted by what was chosen and then by seed: the same table whoever trained which."""
-    once = {tuple(sorted({**setting(row), "seed": row["seed"]}.items())): row for row in rows}
-    return [once[name] for name in sorted(once, key=lambda items: [(k, str(type(v)), v) for k, v in items])]
+    once = {(*sorted(setting(row).items()), ("seed", row["seed"])): row for row in rows}
+    return [once[names] for names in sorted(once, key=lambda names: [(k, str(type(v)), v) for k, v in names])]
 
 
 def first_of_each(rows: Sequence[Row], name: str) -> list[Row]:
