@@ -5,22 +5,20 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from vae_jax import sweep, training
 from vae_jax.data import Examples
 from vae_jax.errors import InputError
 from vae_jax.keys import Keys
-from vae_jax.likelihoods import GaussianLikelihood
-from vae_jax.linear_gaussian import LinearGaussian, beta_vae_optimum
 from vae_jax.model import VAE
 from vae_jax.networks import DenseDecoder, DenseEncoder
-from vae_jax.sweep import Population, grid, members, settings
+from vae_jax.sweep import grid, members, settings
 from vae_jax.training import Recipe
 
 RECIPE = Recipe(model=VAE(DenseEncoder(3, (16,)), DenseDecoder((4, 4, 1), (16,))), batch_size=8)
@@ -173,50 +171,15 @@ def test_the_memory_estimate_grows_with_what_it_counts():
 
 # ---- the linear β-VAE, whose optimum is known ----
 
-EIGENVALUES = np.array([4.0, 2.0, 0.5, 0.3, 0.2, 0.2])
-BETAS = [0.1, 0.3, 0.6, 1.0, 1.5, 3.0, 6.0, 12.0]
-D, N, STEPS, VARIANCE = 6, 256, 20_000, 0.4
 
-
-def adam_with_decay(learning_rate):
-    schedule = optax.cosine_decay_schedule(1.0, STEPS)
-    return optax.chain(
-        optax.scale_by_adam(), optax.scale_by_schedule(schedule), optax.scale_by_learning_rate(learning_rate)
-    )
-
-
-def known_covariance() -> np.ndarray:
-    random = np.random.RandomState(2)
-    x = random.randn(N, D)
-    x -= x.mean(0)
-    x = x @ np.linalg.inv(np.linalg.cholesky(x.T @ x / N)).T
-    axes, _ = np.linalg.qr(random.randn(D, D))
-    return ((x * np.sqrt(EIGENVALUES)) @ axes.T + 3.0).astype(np.float32)
-
-
-def test_a_sweep_of_linear_models_lands_on_the_exact_curve():
-    """8 βs × 3 seeds, collapses included; rate and distortion of the trained models without sampling."""
-    x = known_covariance()
-    model = VAE(DenseEncoder(3, ()), DenseDecoder((D,), ()), GaussianLikelihood(scale=VARIANCE**0.5))
-    recipe = Recipe(model=model, batch_size=N, optimizer=adam_with_decay)
-    who = grid(recipe, beta=BETAS, learning_rate=5e-2, seeds=3)
-    found = sweep.sweep(recipe, who, Examples(x), epochs=STEPS, progress=False)
-    for index in range(len(who.seeds)):
-        rate, distortion, per_latent = exactly(model, found, index, x)
-        optimum = beta_vae_optimum(EIGENVALUES, 3, beta=float(who.hypers["beta"][index]), variance=VARIANCE)
-        assert rate == pytest.approx(optimum.rate, abs=2e-2)
-        assert distortion == pytest.approx(optimum.distortion, abs=2e-2)
-        assert (per_latent < 2e-2).sum() == (optimum.rate_per_latent == 0).sum()
-
-
-def exactly(model: VAE, found: Population, index: int, x: np.ndarray) -> tuple[float, float, np.ndarray]:
-    """Rate, distortion and rate per latent, in closed form."""
-    params = found.params(index)
-    kernel, bias = (params["decoder"]["params"]["likelihood"][name] for name in ("kernel", "bias"))
-    decoder = LinearGaussian(jnp.asarray(kernel.T), jnp.asarray(bias), jnp.asarray(VARIANCE))
-    posterior = jax.vmap(partial(model.encode, params))(jnp.asarray(x))
-    elbo = jax.vmap(decoder.elbo)(jnp.asarray(x), posterior.mean, posterior.log_var).mean()
-    from vae_jax.losses import kl_standard_normal
-
-    per_latent = np.asarray(kl_standard_normal(posterior.mean, posterior.log_var).mean(0))
-    return float(per_latent.sum()), float(-elbo - per_latent.sum()), per_latent
+def test_a_sweep_of_linear_models_lands_on_the_exact_curve(tmp_path):
+    """8 βs × 3 seeds by one sweep; rate, distortion and collapses without sampling."""
+    command = [sys.executable, str(Path(__file__).parent.parent / "experiments" / "linear.py"), "--out", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    rows = json.loads((tmp_path / "summary.json").read_text())
+    assert len(rows) == 24 and {row["exact"]["active_units"] for row in rows} == {0, 1, 2, 3}
+    for row in rows:
+        assert row["rate"] == pytest.approx(row["exact"]["rate"], abs=2e-2)
+        assert row["distortion"] == pytest.approx(row["exact"]["distortion"], abs=2e-2)
+        assert row["active_units"] == row["exact"]["active_units"]
+    assert (tmp_path / "rate_distortion.png").stat().st_size > 5000
