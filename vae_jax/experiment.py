@@ -25,8 +25,8 @@ class Config:
     """The flags that every command shares."""
 
     data: str = "digits"
-    """Data set: digits (offline), mnist, fashion_mnist, binarized_mnist, another image set of TFDS, or a path to your
-    own .npz (x, and perhaps y) or .npy."""
+    """Data set: digits or sprites (offline), mnist, fashion_mnist, binarized_mnist, another image set of TFDS, or a
+    path to your own .npz (x, and perhaps y) or .npy."""
     manual_dir: Path | None = None
     """Folder with a data set's original files, in place of a download. Checksums are verified either way."""
     preprocess: str = "grey"

@@ -1,0 +1,78 @@
+"""The table of disentanglement scores, and what they are taken of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+TRAIN, TEST = 10_000, 5_000  # points, as in disentanglement_lib
+
+
+class Representation(NamedTuple):
+    """Codes of examples whose factors of variation are known.
+
+    Attributes:
+      names: of the factors.
+      sizes: how many values each has, counted from 0.
+      codes: factors `[n, factors]` -> codes `[n, latent]`, posterior means.
+    """
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    codes: Callable[[np.ndarray], np.ndarray]
+
+    def factors(self, random: np.random.RandomState, n: int) -> np.ndarray:
+        """Factors of n examples, each uniform and by itself, `[n, factors]`."""
+        return np.stack([random.randint(0, size, n) for size in self.sizes], axis=1)
+
+    def sample(self, random: np.random.RandomState, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """`(factors [n, factors], codes [n, latent])` of n examples."""
+        factors = self.factors(random, n)
+        return factors, np.asarray(self.codes(factors))
+
+
+@dataclass(frozen=True)
+class Score:
+    """One entry of `SCORES`.
+
+    Attributes:
+      name: as reported.
+      function: `(random, representation) -> [0, 1]`.
+    """
+
+    name: str
+    function: Callable[[np.random.RandomState, Representation], float]
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (self.function.__doc__ or "").partition("\n")[0]
+
+
+SCORES: dict[str, Score] = {}
+
+
+def register(name: str) -> Callable:
+    """Put the decorated function into `SCORES` under `name`."""
+
+    def enter(function):
+        if name in SCORES:
+            raise ValueError(f"a score named {name!r} exists already; choose another name.")
+        SCORES[name] = Score(name, function)
+        return function
+
+    return enter
+
+
+def perfect(names: tuple[str, ...], sizes: tuple[int, ...]) -> Representation:
+    """The code that is the factors themselves, of mean 0 and variance 1: what a score gives it is its ceiling."""
+    counts = np.array(sizes)
+    middle, deviation = (counts - 1) / 2, np.sqrt(np.maximum(counts**2 - 1, 1) / 12)
+    return Representation(names, sizes, lambda factors: (factors - middle) / deviation)
+
+
+def noise(names: tuple[str, ...], sizes: tuple[int, ...], latent: int, seed: int = 0) -> Representation:
+    """A code of `latent` standard normals that know nothing of the factors: what a score gives it is chance."""
+    random = np.random.RandomState(seed)
+    return Representation(names, sizes, lambda factors: random.randn(len(factors), latent))

@@ -1,0 +1,105 @@
+"""The aggregate posterior of a whole data set: what the KL is made of."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from vae_jax.distributions import LOG_2PI, Normal
+
+ROWS, COLUMNS = 64, 2048  # codes and posteriors that are compared at a time
+
+
+class AggregateTerms(NamedTuple):
+    """Means over sampled codes, in nats, each with its standard error: `(mean, error)`.
+
+    Attributes:
+      mutual_information: of x and z under q, at most ln N for every single code.
+      total_correlation: KL(q(z) ‖ Π_j q(z_j)).
+      dimension_wise_kl: Σ_j KL(q(z_j) ‖ N(0, 1)).
+      rate: their sum, log q(z|x) − log p(z) of the same codes.
+      kl_per_latent: KL(q(z_j) ‖ N(0, 1)), `[latent]`.
+      samples: how many codes.
+      data_size: N, how many posteriors.
+    """
+
+    mutual_information: tuple[float, float]
+    total_correlation: tuple[float, float]
+    dimension_wise_kl: tuple[float, float]
+    rate: tuple[float, float]
+    kl_per_latent: np.ndarray
+    samples: int
+    data_size: int
+
+
+def aggregate_posterior(posterior: Normal, key: Array, *, samples: int = 10_000) -> AggregateTerms:
+    """KL(q(z|x) ‖ N(0, I)), averaged over the data, as mutual information + total correlation + dimension-wise KL.
+
+    q(z) = (1/N) Σ_n q(z|x_n) over **all** posteriors given, by log-sum-exp in chunks; no minibatch stands for the data
+    set, so there is no bias from one. Codes are drawn without replacement of x, as many as `samples` or N; their number
+    sets the standard error alone.
+
+    Args:
+      posterior: normal, leaves `[N, latent]`, of the whole data set, as `encode_all` gives it.
+      key: a typed key, for the choice of x and for z.
+      samples: codes.
+
+    Raises:
+      ValueError: a posterior that is no density.
+
+    References: Hoffman & Johnson, *ELBO surgery*, 2016; Chen et al. 2018, eq. 2.
+    """
+    if not isinstance(posterior, Normal):
+        raise ValueError(f"the aggregate posterior needs normal posteriors; got {type(posterior).__name__}.")
+    mean, log_var = jnp.asarray(posterior.mean), jnp.asarray(posterior.log_var)
+    n = len(mean)
+    key_rows, key_noise = jax.random.split(key)
+    rows = jax.random.permutation(key_rows, n)[:samples]
+    z = mean[rows] + jnp.exp(0.5 * log_var[rows]) * jax.random.normal(key_noise, (len(rows), mean.shape[1]))
+    conditional = _log_normal(z, mean[rows], log_var[rows]).sum(axis=1)
+    joint, marginals = _log_aggregate(z, mean, log_var)
+    conditional, joint, marginals = (np.asarray(a, np.float64) for a in (conditional, joint, marginals))
+    prior = np.asarray(_log_normal(z, 0.0, 0.0), np.float64)
+    return AggregateTerms(
+        _mean_and_error(conditional - joint),
+        _mean_and_error(joint - marginals.sum(axis=1)),
+        _mean_and_error((marginals - prior).sum(axis=1)),
+        _mean_and_error(conditional - prior.sum(axis=1)),
+        (marginals - prior).mean(axis=0),
+        len(rows),
+        n,
+    )
+
+
+@jax.jit
+def _log_aggregate(z: Array, mean: Array, log_var: Array) -> tuple[Array, Array]:
+    """log q(z) `[samples]` and log q(z_j) `[samples, latent]`."""
+    n, latent = mean.shape
+    chunks = -(-n // COLUMNS)
+    padded = [jnp.pad(a, ((0, chunks * COLUMNS - n), (0, 0))).reshape(chunks, COLUMNS, latent) for a in (mean, log_var)]
+    real = (jnp.arange(chunks * COLUMNS) < n).reshape(chunks, COLUMNS)
+
+    def one(z):  # [latent]
+        def body(sums, chunk):
+            mean, log_var, real = chunk
+            each = jnp.where(real[:, None], _log_normal(z[None], mean, log_var), -jnp.inf)
+            return (
+                jnp.logaddexp(sums[0], jax.nn.logsumexp(each.sum(axis=1))),
+                jnp.logaddexp(sums[1], jax.nn.logsumexp(each, axis=0)),
+            ), None
+
+        start = jnp.full((), -jnp.inf), jnp.full(latent, -jnp.inf)
+        return lax.scan(body, start, (*padded, real))[0]
+
+    joint, marginals = lax.map(one, z, batch_size=ROWS)
+    return joint - jnp.log(n), marginals - jnp.log(n)
+
+
+def _log_normal(z: Array, mean: Any, log_var: Any) -> Array:
+    return -0.5 * (jnp.square(z - mean) * jnp.exp(-jnp.asarray(log_var)) + log_var + LOG_2PI)
+
+
+def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
