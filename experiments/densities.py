@@ -71,7 +71,10 @@ def kl_three_ways(key: jax.Array) -> dict[str, float]:
 def forward_and_reverse(out: Path) -> dict[str, Any]:
     """One normal for two modes: KL(p ‖ q) covers both, KL(q ‖ p) seeks one."""
     modes = Mixture(jnp.log(jnp.array([0.6, 0.4])), jnp.array([[-3.0], [3.0]]), jnp.log(jnp.array([[1.0], [0.64]])))
-    log_p = lambda z: modes.log_prob(z[None])  # noqa: E731
+
+    def log_p(z):
+        return modes.log_prob(z[None])
+
     forward = fit_forward_kl(log_p, GRID)
     reverse = [fit_reverse_kl(log_p, GRID, Normal(jnp.array(start), jnp.array(0.0))) for start in (-2.0, 2.0)]
     curves = {"target p": log_p, "forward, min KL(p ‖ q)": forward.log_prob}

@@ -81,4 +81,4 @@ def test_minibatch_estimates_miss_what_the_full_data_give(key):
 
 def test_a_point_has_no_density(key):
     with pytest.raises(ValueError, match="needs normal posteriors; got Delta"):
-        aggregate_posterior(Delta(jnp.zeros((5, 2))), key)  # type: ignore
+        aggregate_posterior(Delta(jnp.zeros((5, 2))), key)

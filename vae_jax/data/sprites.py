@@ -53,7 +53,8 @@ def factors_of(index: ArrayLike) -> Array:
 
 def index_of(factors: ArrayLike) -> Array:
     """Where images of these factors `[..., 5]` are in the order of the whole grid."""
-    return sum(jnp.asarray(factors)[..., i] * int(place) for i, place in enumerate(_PLACES))  # type: ignore
+    factors = jnp.asarray(factors)
+    return jnp.sum(jnp.stack([factors[..., i] * int(place) for i, place in enumerate(_PLACES)]), axis=0)
 
 
 def sample_factors(key: Array, n: int, *, held: tuple[int, int] | None = None) -> Array:

@@ -107,13 +107,14 @@ def exact_curve(experiment: Experiment, *, betas: Sequence[float]) -> np.ndarray
     From the eigenvalues of the training data's covariance.
     """
     data, recipe, _, _, _ = experiment
-    encoder, scale = recipe.model.encoder, getattr(recipe.model.likelihood, "scale", None)
+    encoder: Any = recipe.model.encoder
+    scale = getattr(recipe.model.likelihood, "scale", None)
     if getattr(encoder, "hidden", None) != () or scale is None or recipe.loss.name not in ("vae", "beta-vae"):
         return None
     x = jax.vmap(partial(recipe.preprocess, jax.random.key(0)))(jnp.asarray(data.train.x))
     flat = np.asarray(x, np.float64).reshape(len(x), -1)
     eigenvalues = np.linalg.eigvalsh(np.cov(flat.T, bias=True))
-    latent = encoder.latent  # type: ignore
+    latent = encoder.latent
     optima = [
         beta_vae_optimum(eigenvalues, latent, beta=beta, variance=scale**2)
         for beta in np.geomspace(min(betas), max(betas), 200)
