@@ -36,6 +36,14 @@ def finite_exp(x: ArrayLike, *, linear_from: float = 80.0) -> Array:
     return jnp.exp(top) * (1.0 + (x - top))
 
 
+def flat(*arrays: ArrayLike) -> tuple[Array, ...]:
+    """The arrays without their shapes, before a sum over all of an event.
+
+    XLA's CPU compiler sums over `[height, width, 1]` without vector instructions, ten times slower than over one axis.
+    """
+    return tuple(jnp.ravel(jnp.asarray(array)) for array in arrays)
+
+
 class Normal(NamedTuple):
     """Normal with a diagonal covariance, N(mean, diag(exp(log_var))).
 
@@ -60,8 +68,9 @@ class Normal(NamedTuple):
 
     def log_prob(self, x: ArrayLike) -> Array:
         """log N(x), a scalar in nats, summed over the event."""
-        squares = jnp.square(x - self.mean) * finite_exp(-self.log_var)
-        return -0.5 * jnp.sum(squares + self.log_var + LOG_2PI)
+        x, mean, log_var = flat(x, self.mean, self.log_var)
+        squares = jnp.square(x - mean) * finite_exp(-log_var)
+        return -0.5 * jnp.sum(squares + log_var + LOG_2PI)
 
 
 class StandardNormal(NamedTuple):
@@ -104,9 +113,10 @@ class Bernoulli(NamedTuple):
         """log p(x), a scalar in nats; x in [0, 1], of the logits' shape."""
         # x·l − max(l, 0) first: for a binary x it is exact, so no small number is lost in a large one. Both kinks, of
         # max and of |l|, are written as one condition: their slopes at l = 0 must agree for the gradient to be x − ½.
-        positive = self.logits >= 0
-        linear = x * self.logits - jnp.where(positive, self.logits, 0.0)
-        return jnp.sum(linear - jnp.log1p(jnp.exp(jnp.where(positive, -self.logits, self.logits))))
+        x, logits = flat(x, self.logits)
+        positive = logits >= 0
+        linear = x * logits - jnp.where(positive, logits, 0.0)
+        return jnp.sum(linear - jnp.log1p(jnp.exp(jnp.where(positive, -logits, logits))))
 
 
 class Delta(NamedTuple):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions import finite_exp
+from vae_jax.distributions import finite_exp, flat
 
 
 class ContinuousBernoulli(NamedTuple):
@@ -37,11 +37,12 @@ class ContinuousBernoulli(NamedTuple):
 
     def log_prob(self, x: ArrayLike) -> Array:
         """log p(x), a scalar in nats; x in [0, 1]."""
-        near, away, size = self._away_from_zero()
+        x, logits = flat(x, self.logits)
+        near, away, size = ContinuousBernoulli(logits)._away_from_zero()
         # A(l) = max(l, 0) + ln((1 − e^−|l|)/|l|); near 0 its series l/2 + l²/24.
         far = jnp.where(away > 0, away, 0.0) + jnp.log(-jnp.expm1(-size)) - jnp.log(size)
-        normaliser = jnp.where(near, self.logits / 2 + jnp.square(self.logits) / 24, far)
-        return jnp.sum(x * self.logits - normaliser)
+        normaliser = jnp.where(near, logits / 2 + jnp.square(logits) / 24, far)
+        return jnp.sum(x * logits - normaliser)
 
     def _away_from_zero(self) -> tuple[Array, Array, Array]:
         """Which logits are near 0, the logits with those moved to 1, and their sizes: no branch is ever 0/0."""
@@ -78,7 +79,7 @@ class DiscretizedLogistic(NamedTuple):
 
     def log_prob(self, x: ArrayLike) -> Array:
         """log P(x), a scalar in nats; x is rounded to the nearest of the 256 levels."""
-        return jnp.sum(_log_level(x, self.location, self.log_scale))
+        return jnp.sum(_log_level(*flat(x, self.location, self.log_scale)))
 
 
 class DiscretizedLogisticMixture(NamedTuple):

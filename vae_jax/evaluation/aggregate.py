@@ -8,8 +8,11 @@ import numpy as np
 from jax import Array, lax
 
 from vae_jax.distributions import LOG_2PI, Normal
+from vae_jax.evaluation.elbo import mean_and_error
+from vae_jax.losses import aggregate_density
 
 ROWS, COLUMNS = 64, 2048  # codes and posteriors that are compared at a time
+CALL = 640  # codes a call of the compiled program, between two words of progress
 
 
 class AggregateTerms(NamedTuple):
@@ -34,7 +37,9 @@ class AggregateTerms(NamedTuple):
     data_size: int
 
 
-def aggregate_posterior(posterior: Normal, key: Array, *, samples: int = 10_000) -> AggregateTerms:
+def aggregate_posterior(
+    posterior: Normal, key: Array, *, samples: int = 10_000, progress: bool = True
+) -> AggregateTerms:
     """KL(q(z|x) ‖ N(0, I)), averaged over the data, as mutual information + total correlation + dimension-wise KL.
 
     q(z) = (1/N) Σ_n q(z|x_n) over **all** posteriors given, by log-sum-exp in chunks; no minibatch stands for the data
@@ -45,6 +50,7 @@ def aggregate_posterior(posterior: Normal, key: Array, *, samples: int = 10_000)
       posterior: normal, leaves `[N, latent]`, of the whole data set, as `encode_all` gives it.
       key: a typed key, for the choice of x and for z.
       samples: codes.
+      progress: show a bar where it takes longer than two seconds.
 
     Raises:
       ValueError: a posterior that is no density.
@@ -59,18 +65,68 @@ def aggregate_posterior(posterior: Normal, key: Array, *, samples: int = 10_000)
     rows = jax.random.permutation(key_rows, n)[:samples]
     z = mean[rows] + jnp.exp(0.5 * log_var[rows]) * jax.random.normal(key_noise, (len(rows), mean.shape[1]))
     conditional = _log_normal(z, mean[rows], log_var[rows]).sum(axis=1)
-    joint, marginals = _log_aggregate(z, mean, log_var)
+    joint, marginals = _all_codes(z, mean, log_var, progress)
     conditional, joint, marginals = (np.asarray(a, np.float64) for a in (conditional, joint, marginals))
     prior = np.asarray(_log_normal(z, 0.0, 0.0), np.float64)
     return AggregateTerms(
-        _mean_and_error(conditional - joint),
-        _mean_and_error(joint - marginals.sum(axis=1)),
-        _mean_and_error((marginals - prior).sum(axis=1)),
-        _mean_and_error(conditional - prior.sum(axis=1)),
+        mean_and_error(conditional - joint),
+        mean_and_error(joint - marginals.sum(axis=1)),
+        mean_and_error((marginals - prior).sum(axis=1)),
+        mean_and_error(conditional - prior.sum(axis=1)),
         (marginals - prior).mean(axis=0),
         len(rows),
         n,
     )
+
+
+def minibatch_estimates(
+    posterior: Normal, key: Array, *, batch: int = 64, batches: int = 200, sampling: str = "stratified"
+) -> dict[str, tuple[float, float]]:
+    """The same three terms as training losses estimate them, from minibatches: to be compared, not to be believed.
+
+    Args:
+      posterior: as for `aggregate_posterior`.
+      key: a typed key.
+      batch: M, posteriors of which q(z) is made.
+      batches: how many such estimates.
+      sampling: `stratified` or `weighted`; see `losses.aggregate_density`.
+
+    Returns:
+      `mutual_information`, `total_correlation` and `dimension_wise_kl`: the mean over batches and its standard error,
+      which says nothing of the bias.
+    """
+    n = len(posterior.mean)
+
+    def one(index):
+        key_rows, key_noise = jax.random.split(jax.random.fold_in(key, index))
+        rows = jax.random.permutation(key_rows, n)[:batch]
+        part = jax.tree.map(lambda leaf: leaf[rows], posterior)
+        z = part.mean + jnp.exp(0.5 * part.log_var) * jax.random.normal(key_noise, part.mean.shape)
+        density = aggregate_density(z, part, data_size=n, sampling=sampling)
+        prior = _log_normal(z, 0.0, 0.0)
+        dimension_wise = jnp.sum(density.marginals - prior, axis=1)
+        return jnp.stack([density.mutual_information, density.total_correlation, dimension_wise]).mean(axis=1)
+
+    posterior = jax.tree.map(jnp.asarray, posterior)
+    found = np.asarray(jax.jit(lambda: lax.map(one, jnp.arange(batches)))(), np.float64)
+    names = ("mutual_information", "total_correlation", "dimension_wise_kl")
+    return {name: mean_and_error(values) for name, values in zip(names, found.T, strict=True)}
+
+
+def _all_codes(z: Array, mean: Array, log_var: Array, progress: bool) -> tuple[np.ndarray, np.ndarray]:
+    """`_log_aggregate` of all codes, part by part."""
+    from tqdm import tqdm
+
+    n, found = len(z), []
+    size = min(n, CALL)
+    shown: Any = {} if progress else {"disable": True}
+    with tqdm(total=n, desc="aggregate posterior", unit="code", leave=False, delay=2, **shown) as bar:
+        for start in range(0, n, size):
+            rows = np.arange(start, start + size) % n  # the last part is filled up with the first codes
+            found.append([np.asarray(a) for a in _log_aggregate(z[rows], mean, log_var)])
+            bar.update(min(size, n - start))
+    joint, marginals = (np.concatenate(parts)[:n] for parts in zip(*found, strict=True))
+    return joint, marginals
 
 
 @jax.jit
@@ -99,7 +155,3 @@ def _log_aggregate(z: Array, mean: Array, log_var: Array) -> tuple[Array, Array]
 
 def _log_normal(z: Array, mean: Any, log_var: Any) -> Array:
     return -0.5 * (jnp.square(z - mean) * jnp.exp(-jnp.asarray(log_var)) + log_var + LOG_2PI)
-
-
-def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))

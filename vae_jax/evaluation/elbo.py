@@ -31,6 +31,12 @@ def active_units(means: Array, threshold: float = 0.01) -> Array:
     return jnp.sum(jnp.var(means, axis=0) > threshold)
 
 
+def mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    """The mean over examples and its standard error s/√n; an error of NaN for a single one."""
+    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    return float(values.mean()), float(error)
+
+
 def evaluate_elbo(
     recipe: Recipe, params: Params, key: Array, data: Examples, hyper: Hyper | None = None
 ) -> dict[str, Any]:
@@ -57,16 +63,16 @@ def evaluate_elbo(
     terms, squared_error = _all_terms(recipe, params, key_terms, data)
     distortion, kl, squared_error = (np.asarray(a, np.float64) for a in (terms.distortion, terms.kl, squared_error))
     rate = kl.sum(axis=1)
-    negative_elbo = distortion + rate
+    negative_elbo, error = mean_and_error(distortion + rate)
     result = {
-        "negative_elbo": float(negative_elbo.mean()),
-        "negative_elbo_error": float(negative_elbo.std() / np.sqrt(len(negative_elbo))),
+        "negative_elbo": negative_elbo,
+        "negative_elbo_error": error,
         "distortion": float(distortion.mean()),
         "rate": float(rate.mean()),
         "rate_per_latent": kl.mean(axis=0).tolist(),
         "mean_squared_error": float(squared_error.mean()),
         "active_units": int(active_units(terms.posterior.mean)),
-        "examples": len(negative_elbo),
+        "examples": len(rate),
     }
     if hyper is not None:
         own = recipe.loss.at(jnp.inf, hyper)

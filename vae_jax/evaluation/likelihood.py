@@ -1,7 +1,7 @@
 """log p(x) of held-out data by importance sampling from the posterior."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +10,12 @@ from jax import Array, lax
 
 from vae_jax.data.table import Examples
 from vae_jax.distributions import draw
+from vae_jax.evaluation.elbo import mean_and_error
 from vae_jax.model import Params
 from vae_jax.training import Recipe, labelled
+
+IMAGES = 20  # weighed together: with a chunk of samples of each, enough rows to fill the matrix units
+CALL = 500  # images a call of the compiled program, between two words of progress
 
 
 class LogLikelihood(NamedTuple):
@@ -19,56 +23,97 @@ class LogLikelihood(NamedTuple):
 
     Attributes:
       log_likelihood: the mean over examples; a lower bound in expectation, which tightens as samples grow.
-      error: its standard error over examples.
+      error: its standard error over examples: how far another test set of this size may be.
+      sampling_error: its standard error from the importance samples alone, these examples given; by the delta method,
+        so not for a handful of samples.
       effective_samples: mean over examples of (Σw)²/Σw², of `samples`.
       samples: importance samples an example.
       per_example: `[n]`.
+      bounds: k -> (mean, error) of the bound with k samples (Burda et al. 2016, eq. 8), from the same weights in groups
+        of k; the first is the ELBO, the last `log_likelihood`. Groups nest, so the bound never falls with k.
     """
 
     log_likelihood: float
     error: float
+    sampling_error: float
     effective_samples: float
     samples: int
     per_example: np.ndarray
+    bounds: dict[int, tuple[float, float]]
 
 
 def log_likelihood(
-    recipe: Recipe, params: Params, key: Array, data: Examples, *, num_samples: int = 1000, chunk: int = 50
+    recipe: Recipe,
+    params: Params,
+    key: Array,
+    data: Examples,
+    *,
+    num_samples: int = 1000,
+    chunk: int = 50,
+    progress: bool = True,
 ) -> LogLikelihood:
     """log p(x) ≈ log (1/k) Σ_i p(x|z_i) p(z_i)/q(z_i|x), z_i ~ q(z|x): Burda et al. 2016, eq. 8.
 
-    Samples go by in chunks under a running log-sum-exp, so that memory does not grow with their number.
+    Every example is used, and every one has all its samples; they go by in chunks under a running log-sum-exp, so that
+    memory does not grow with their number.
 
     Args:
       recipe: of which the model and the preprocessing are used; its posterior must be a density, not a point.
       params: of the model.
       key: a typed key.
       data: e.g. the test set.
-      num_samples: k, rounded up to whole chunks.
-      chunk: samples at a time.
+      num_samples: k; where it takes several chunks, rounded up to as many equal ones. The result says how many.
+      chunk: samples at a time, at most.
+      progress: show a bar where it takes longer than two seconds.
 
     Raises:
-      ValueError: the posterior is a point, of which there is no density.
+      ValueError: the posterior is a point, of which there is no density; or no samples are asked for.
     """
+    from tqdm import tqdm
+
     if recipe.loss.posterior != "normal":
         raise ValueError(f"loss {recipe.loss.name!r} has a point for a posterior: log p(x) needs a density q(z|x).")
+    if num_samples < 1 or chunk < 1:
+        raise ValueError(f"num_samples and chunk must be at least 1; got {num_samples} and {chunk}.")
     chunks = -(-num_samples // chunk)
-    log_p, log_squares = _estimate(recipe, params, key, jax.device_put(labelled(recipe, data)), chunks, chunk)
-    per_example = np.asarray(log_p, np.float64)
+    chunk = -(-num_samples // chunks)
+    data = labelled(recipe, data)
+    n, found = data.x.shape[0], []
+    size = min(n, CALL)
+    shown: Any = {} if progress else {"disable": True}
+    with tqdm(total=n, desc=f"log p(x), {num_samples} samples", unit="image", leave=False, delay=2, **shown) as bar:
+        for start in range(0, n, size):
+            rows = np.arange(start, start + size) % n  # the last call repeats the first images to fill up
+            part = jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), data)
+            keys = jax.vmap(partial(jax.random.fold_in, key))(rows)
+            found.append([np.asarray(a, np.float64) for a in _estimate(recipe, params, keys, part, chunks, chunk)])
+            bar.update(min(size, n - start))
+    log_squares, *bounds = (np.concatenate(parts)[:n] for parts in zip(*found, strict=True))
+    per_example, samples = bounds[-1], chunks * chunk
+    inverse = np.exp(log_squares - 2 * (per_example + np.log(samples)))  # Σw²/(Σw)²
     return LogLikelihood(
-        float(per_example.mean()),
-        float(per_example.std(ddof=1) / np.sqrt(len(per_example))),
-        float(np.exp(2 * (per_example + np.log(chunks * chunk)) - np.asarray(log_squares, np.float64)).mean()),
-        chunks * chunk,
+        *mean_and_error(per_example),
+        float(np.sqrt(np.sum(np.maximum(inverse - 1 / samples, 0))) / n),
+        float(np.mean(1 / inverse)),
+        samples,
         per_example,
+        {k: mean_and_error(bound) for k, bound in zip(ladder(chunks, chunk), bounds, strict=True)},
     )
 
 
+def ladder(chunks: int, chunk: int) -> list[int]:
+    """Numbers of samples whose bounds are reported: 1, a chunk, and up to all, each a multiple of the one before."""
+    steps, groups = sorted({1, chunk}), 1
+    while groups < chunks:
+        factors = [f for f in range(10, 1, -1) if chunks // groups % f == 0]
+        groups *= factors[0] if factors else chunks // groups
+        steps.append(groups * chunk)
+    return steps
+
+
 @partial(jax.jit, static_argnums=(0, 4, 5))
-def _estimate(
-    recipe: Recipe, params: Params, key: Array, data: Examples, chunks: int, chunk: int
-) -> tuple[Array, Array]:
-    """log p(x) and log Σ w², `[n]` each."""
+def _estimate(recipe: Recipe, params: Params, keys: Array, data: Examples, chunks: int, chunk: int) -> list[Array]:
+    """log Σ w², then the bounds of the ladder, `[n]` each."""
     model = recipe.model
 
     def one(inputs):
@@ -81,13 +126,16 @@ def _estimate(
             z = draw(posterior, key)
             return model.decode(params, z, y).log_prob(x) + prior.log_prob(z) - posterior.log_prob(z)
 
-        def body(sums, index):
+        def body(log_squares, index):
             weights = jax.vmap(log_weight)(jax.random.split(jax.random.fold_in(key_samples, index), chunk))
-            found = jax.nn.logsumexp(weights), jax.nn.logsumexp(2 * weights)
-            return (jnp.logaddexp(sums[0], found[0]), jnp.logaddexp(sums[1], found[1])), None
+            found = weights.mean(), jax.nn.logsumexp(weights) - jnp.log(chunk)
+            return jnp.logaddexp(log_squares, jax.nn.logsumexp(2 * weights)), found
 
-        start = jnp.full((), -jnp.inf), jnp.full((), -jnp.inf)
-        (log_sum, log_squares), _ = lax.scan(body, start, jnp.arange(chunks))
-        return log_sum - jnp.log(chunks * chunk), log_squares
+        log_squares, (elbos, means) = lax.scan(body, jnp.full((), -jnp.inf), jnp.arange(chunks))
+        found = [log_squares, elbos.mean()]
+        for k in ladder(chunks, chunk)[1:]:
+            groups = means.reshape(-1, k // chunk)
+            found.append(jnp.mean(jax.nn.logsumexp(groups, axis=1) - jnp.log(k // chunk)))
+        return found
 
-    return lax.map(one, (jax.random.split(key, data.x.shape[0]), data), batch_size=20)
+    return lax.map(one, (keys, data), batch_size=IMAGES)
