@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.data.table import Dataset, Examples, register
+from vae_jax.data.table import Dataset, Examples, Factors, register
 
 NAMES = ("shape", "scale", "orientation", "x", "y")
 SIZES = (3, 6, 40, 32, 32)  # 737,280 images, as in dSprites
@@ -96,4 +96,14 @@ def _drawn(name: str, size: int) -> Dataset:
     x = np.concatenate([np.asarray(render_all(jnp.asarray(part), size=size)) for part in np.array_split(factors, 62)])
     examples = Examples(x, factors[:, 0].astype(np.int32))
     parts = slice(12_000, None), slice(0, 2_000), slice(2_000, 12_000)
-    return Dataset(name, *(Examples(examples.x[part], examples.y[part]) for part in parts), classes=SIZES[0])
+    dealt = (Examples(examples.x[part], examples.y[part]) for part in parts)
+    return Dataset(name, *dealt, classes=SIZES[0], factors=grid(size))
+
+
+def grid(size: int) -> Factors:
+    """All sprites, rendered as they are asked for."""
+
+    def images(start: int, stop: int) -> Array:
+        return render_all(factors_of(jnp.arange(start, stop)), size=size)
+
+    return Factors(NAMES, SIZES, images)

@@ -1,5 +1,6 @@
 """The table of data sets that `--data` chooses from, and the shape that they all come in."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,27 @@ class Examples(NamedTuple):
     y: Any = None
 
 
+class Factors(NamedTuple):
+    """Images of every combination of known factors of variation, in the order of the grid: the last turns fastest.
+
+    Attributes:
+      names: of the factors.
+      sizes: how many values each has, counted from 0.
+      images: `(start, stop)` -> `[stop − start, height, width, channels]` uint8, that part of the grid.
+      copies: how many images there are of each combination, one after another: what varies beside the factors.
+    """
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    images: Callable[[int, int], Any]
+    copies: int = 1
+
+    @property
+    def total(self) -> int:
+        """How many images."""
+        return math.prod(self.sizes) * self.copies
+
+
 class Dataset(NamedTuple):
     """A data set in three parts. The test part is never trained on.
 
@@ -33,6 +55,7 @@ class Dataset(NamedTuple):
       validation: what is looked at during training.
       test: what is reported; the published test set where there is one.
       classes: how many labels there are; 0 without labels.
+      factors: all images by what varies in them, where that is known.
     """
 
     name: str
@@ -40,6 +63,7 @@ class Dataset(NamedTuple):
     validation: Examples
     test: Examples
     classes: int = 0
+    factors: Factors | None = None
 
 
 @dataclass(frozen=True)

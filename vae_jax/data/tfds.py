@@ -5,16 +5,23 @@ import os
 import shutil
 import socket
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from vae_jax.data.table import DATASETS, Dataset, Examples, checked, count_classes, rows, split
+from vae_jax.data.table import DATASETS, Dataset, Examples, Factors, checked, count_classes, rows, split
 from vae_jax.errors import InputError, nearest
 
+# Sets whose images are all combinations of known factors: the factors, and which of them is the label.
+FACTORS = {
+    "dsprites": (("shape", "scale", "orientation", "x_position", "y_position"), "shape"),
+    "shapes3d": (("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation"), "shape"),
+    "smallnorb": (("category", "elevation", "azimuth", "lighting"), "category"),  # each of 10 toys of every category
+}
 OFFLINE = "Offline, --data digits works, and so does an .npz file of your own"
 
 
@@ -59,15 +66,54 @@ def load_builder(builder_class: Any, manual_dir: Path | None) -> Dataset:
     if not builder.info.splits:
         _prepare(builder, manual_dir)
     parts = {name: _stacked(builder, name) for name in builder.info.splits}
+    factors = known_factors(builder, list(parts.values())) if builder.name in FACTORS else None
     if "test" not in parts:
-        return split(builder.name, parts["train"], validation=0.1, test=0.1)
+        return split(builder.name, parts["train"], validation=0.1, test=0.1)._replace(factors=factors)
     train, classes = parts["train"], count_classes(parts["train"])
     if "validation" in parts:
-        return Dataset(builder.name, train, parts["validation"], parts["test"], classes)
+        return Dataset(builder.name, train, parts["validation"], parts["test"], classes, factors)
     # No published validation part: hold out the last sixtieth of the training part (1,000 of MNIST's 60,000), little
     # enough that results stay comparable with those trained on all of it.
     held = max(len(train.x) // 60, 1)
-    return Dataset(builder.name, rows(train, slice(-held)), rows(train, slice(-held, None)), parts["test"], classes)
+    train, validation = rows(train, slice(-held)), rows(train, slice(-held, None))
+    return Dataset(builder.name, train, validation, parts["test"], classes, factors)
+
+
+def known_factors(builder: Any, parts: list[Examples]) -> Factors:
+    """The grid of factors that the parts of a set make up together.
+
+    Args:
+      builder: of a set in `FACTORS`, prepared and stacked.
+      parts: its splits, in the order of `builder.info.splits`.
+
+    Raises:
+      InputError: some combination of factors has fewer images than another.
+    """
+    names, _ = FACTORS[builder.name]
+    sizes = tuple(builder.info.features[f"label_{name}"].num_classes for name in names)
+    columns = [
+        np.concatenate([np.load(_path(builder, part, f"label_{name}")) for part in builder.info.splits])
+        for name in names
+    ]
+    place = np.ravel_multi_index(tuple(columns), sizes)
+    counts = np.bincount(place, minlength=int(np.prod(sizes)))
+    if counts.min() != counts.max():
+        raise InputError(
+            f"{builder.name} lacks combinations of its factors: {counts.min()} to {counts.max()} images of each; "
+            "expected as many of every one. Prepare the whole set."
+        )
+    order = np.argsort(place, kind="stable")
+    offsets = np.cumsum([0, *(len(part.x) for part in parts)])
+
+    def images(start: int, stop: int) -> np.ndarray:
+        chosen = order[start:stop]
+        found = np.empty((len(chosen), *parts[0].x.shape[1:]), parts[0].x.dtype)
+        for part, first, end in zip(parts, offsets, offsets[1:], strict=False):
+            inside = (first <= chosen) & (chosen < end)
+            found[inside] = part.x[chosen[inside] - first]
+        return found
+
+    return Factors(names, sizes, images, copies=int(counts.min()))
 
 
 def _prepare(builder: Any, manual_dir: Path | None) -> None:
@@ -126,28 +172,46 @@ def _unpacked(name: str, folder: Path, files: dict[str, str], stack: ExitStack) 
     return target
 
 
-def _stacked(builder: Any, name: str) -> Examples:
+def _stacked(builder: Any, part: str) -> Examples:
     """One part of the set as arrays, memory-mapped from `.npy` files that are made at the first reading."""
-    folder = Path(builder.data_dir)
-    fields = [field for field in ("image", "label") if field in builder.info.features]
-    paths = {field: folder / f"stacked-{name}-{field}.npy" for field in fields}
+    names, label = FACTORS.get(builder.name, ((), ""))
+    wanted = ("image", "label", *(f"label_{name}" for name in names))
+    paths = {field: _path(builder, part, field) for field in wanted if field in builder.info.features}
     if not all(path.is_file() for path in paths.values()):
         from tqdm import tqdm
 
-        source = builder.as_data_source(split=name)
-        records = tqdm(source, desc=f"reading {builder.name} {name}", unit="image", leave=False)
-        columns = list(zip(*([record[field] for field in fields] for record in records), strict=True))
-        for field, column in zip(fields, columns, strict=True):
-            _save_whole(paths[field], np.stack(column))
-    arrays = [np.load(paths[field], mmap_mode="r", allow_pickle=False) for field in fields]
-    x = arrays[0]
-    if x.dtype == np.uint8 and x.max() == 1:  # binary images stored as 0 and 1
-        x = x * np.uint8(255)
-    return checked(x, arrays[1] if len(arrays) > 1 else None, builder.name)
+        source = builder.as_data_source(split=part)
+        with ExitStack() as stack:
+            arrays: dict[str, np.ndarray] = {}
+            for i, record in enumerate(tqdm(source, desc=f"reading {builder.name} {part}", unit="image", leave=False)):
+                for field, path in paths.items():
+                    value = np.asarray(record[field])
+                    if field not in arrays:
+                        arrays[field] = stack.enter_context(
+                            _written_whole(path, (len(source), *value.shape), value.dtype)
+                        )
+                    arrays[field][i] = value
+            x = arrays["image"]
+            if x.dtype == np.uint8 and x.max() == 1:  # binary images stored as 0 and 1
+                np.multiply(x, np.uint8(255), out=x)
+    arrays = {field: np.load(path, mmap_mode="r", allow_pickle=False) for field, path in paths.items()}
+    return checked(arrays["image"], arrays.get("label", arrays.get(f"label_{label}")), builder.name)
 
 
-def _save_whole(path: Path, array: np.ndarray) -> None:
-    """Written aside, then renamed: a reader never meets half a file."""
+def _path(builder: Any, part: str, field: str) -> Path:
+    return Path(builder.data_dir) / f"stacked-{part}-{field}.npy"
+
+
+@contextmanager
+def _written_whole(path: Path, shape: tuple[int, ...], dtype: Any) -> Iterator[np.ndarray]:
+    """A new `.npy` file as an array in its memory; renamed at the end, so that a reader never meets half a file."""
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npy", delete=False) as file:
-        np.save(file, array)
+        pass
+    array = np.lib.format.open_memmap(file.name, mode="w+", dtype=dtype, shape=shape)
+    try:
+        yield array
+    except BaseException:
+        os.unlink(file.name)
+        raise
+    array.flush()
     os.replace(file.name, path)

@@ -1,19 +1,20 @@
 """Scores of disentanglement, each beside its ceiling and its chance level.
 
-    scores(of_sprites(recipe, params), latent=10)   # name -> value, ceiling, chance
+    scores(represent(recipe, params, data.load("sprites").factors))  # name -> value, ceiling, chance
 
 A new score is a new file in this folder with `@register`; it is found by itself.
 """
 
 from collections.abc import Sequence
-from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import NamedTuple
 
 import numpy as np
 
-from vae_jax.disentanglement.sprites import of_sprites
+from vae_jax.disentanglement.agreement import unsupervised_ranking
+from vae_jax.disentanglement.calibration import ceiling_and_chance
+from vae_jax.disentanglement.represent import represent
 from vae_jax.disentanglement.table import SCORES, Representation, Score, noise, perfect, register
 
 for _module in iter_modules(__path__):
@@ -36,17 +37,16 @@ class Scored(NamedTuple):
     chance: float
 
 
-def scores(
-    representation: Representation, *, latent: int, names: Sequence[str] = QUICK, seed: int = 0
-) -> dict[str, Scored]:
+def scores(representation: Representation, *, names: Sequence[str] = QUICK, seed: int = 0) -> dict[str, Scored]:
     """Disentanglement scores, all on 10,000 examples to fit and 5,000 to test, factors drawn uniformly.
 
-    Ceiling and chance are computed once for each grid, score and number of latents, with the same sample sizes.
+    Ceiling and chance are computed once for each grid, score and number of latents, with the same sample sizes, and
+    kept on disk.
 
     Args:
       representation: posterior means of examples of known factors.
-      latent: how many latents they have.
-      names: of `SCORES`; `dci` fits boosted trees to every factor, minutes of them, and is left out unless named.
+      names: of `SCORES`. `dci`, which fits boosted trees to every factor, and `mig_chen`, which integrates over the
+        whole grid, take minutes and are left out unless named.
       seed: of NumPy's random state.
 
     Raises:
@@ -55,23 +55,14 @@ def scores(
     unknown = [name for name in names if name not in SCORES]
     if unknown:
         raise ValueError(f"no score named {unknown[0]!r}; expected some of {', '.join(SCORES)}.")
+    latent = representation.sample(np.random.RandomState(0), 1)[1].shape[1]
     return {
         name: Scored(
             SCORES[name].function(np.random.RandomState(seed), representation),
-            *_calibration(name, representation.names, representation.sizes, latent, seed),
+            *ceiling_and_chance(name, representation.names, representation.sizes, latent, seed),
         )
         for name in names
     }
-
-
-@cache
-def _calibration(
-    name: str, names: tuple[str, ...], sizes: tuple[int, ...], latent: int, seed: int
-) -> tuple[float, float]:
-    """Ceiling and chance."""
-    both = perfect(names, sizes), noise(names, sizes, latent)
-    ceiling, chance = (SCORES[name].function(np.random.RandomState(seed), code) for code in both)
-    return ceiling, chance
 
 
 __all__ = [
@@ -81,8 +72,9 @@ __all__ = [
     "Score",
     "Scored",
     "noise",
-    "of_sprites",
     "perfect",
     "register",
+    "represent",
     "scores",
+    "unsupervised_ranking",
 ]

@@ -34,15 +34,22 @@ def dci(
       train: examples to fit on.
       test: examples to test on.
     """
+    from joblib import Parallel, delayed
     from sklearn.ensemble import GradientBoostingClassifier
 
     factors, codes = representation.sample(random, train)
     test_factors, test_codes = representation.sample(random, test)
-    importances, accuracies = [], []
-    for factor, held_out in zip(factors.T, test_factors.T, strict=True):
-        model = GradientBoostingClassifier(random_state=random).fit(codes, factor)
-        importances.append(np.abs(model.feature_importances_))
-        accuracies.append(model.score(test_codes, held_out))
+    seeds = random.randint(0, 2**31 - 1, factors.shape[1])
+
+    def boost(k: int) -> tuple[np.ndarray, float]:
+        model = GradientBoostingClassifier(random_state=seeds[k]).fit(codes, factors[:, k])
+        return np.abs(model.feature_importances_), model.score(test_codes, test_factors[:, k])
+
+    largest_first = np.argsort(representation.sizes)[::-1]
+    found = dict(
+        zip(largest_first, Parallel(-1, prefer="threads")(delayed(boost)(k) for k in largest_first), strict=True)
+    )
+    importances, accuracies = zip(*(found[k] for k in sorted(found)), strict=True)
     matrix = np.array(importances).T
     return {
         "disentanglement": weighted_purity(matrix),

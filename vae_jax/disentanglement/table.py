@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
+
+from vae_jax.distributions import Normal
 
 TRAIN, TEST = 10_000, 5_000  # points, as in disentanglement_lib
 
@@ -16,11 +19,14 @@ class Representation(NamedTuple):
       names: of the factors.
       sizes: how many values each has, counted from 0.
       codes: factors `[n, factors]` -> codes `[n, latent]`, posterior means.
+      posterior: a `Normal` of every example of the grid, leaves `[count, latent]`, the last factor turning fastest;
+        None where the code is a point.
     """
 
     names: tuple[str, ...]
     sizes: tuple[int, ...]
     codes: Callable[[np.ndarray], np.ndarray]
+    posterior: Any = None
 
     def factors(self, random: np.random.RandomState, n: int) -> np.ndarray:
         """Factors of n examples, each uniform and by itself, `[n, factors]`."""
@@ -66,13 +72,30 @@ def register(name: str) -> Callable:
 
 
 def perfect(names: tuple[str, ...], sizes: tuple[int, ...]) -> Representation:
-    """The code that is the factors themselves, of mean 0 and variance 1: what a score gives it is its ceiling."""
+    """The code that is the factors themselves, of mean 0 and variance 1: what a score gives it is its ceiling.
+
+    Its posteriors are a tenth as wide as the steps between values.
+    """
     counts = np.array(sizes)
     middle, deviation = (counts - 1) / 2, np.sqrt(np.maximum(counts**2 - 1, 1) / 12)
-    return Representation(names, sizes, lambda factors: (factors - middle) / deviation)
+    everywhere = np.indices(sizes).reshape(len(sizes), -1).T
+
+    def codes(factors: np.ndarray) -> np.ndarray:
+        return (factors - middle) / deviation
+
+    return Representation(names, sizes, codes, _around(codes(everywhere), 0.1 / deviation))
 
 
 def noise(names: tuple[str, ...], sizes: tuple[int, ...], latent: int, seed: int = 0) -> Representation:
     """A code of `latent` standard normals that know nothing of the factors: what a score gives it is chance."""
     random = np.random.RandomState(seed)
-    return Representation(names, sizes, lambda factors: random.randn(len(factors), latent))
+    everywhere = random.randn(int(np.prod(sizes)), latent)
+    return Representation(
+        names, sizes, lambda factors: random.randn(len(factors), latent), _around(everywhere, np.full(latent, 0.1))
+    )
+
+
+def _around(means: np.ndarray, scale: np.ndarray) -> Normal:
+    """Posteriors of these means and σs."""
+    log_var = np.broadcast_to(2 * np.log(scale), means.shape)
+    return Normal(*(jnp.asarray(leaf, jnp.float32) for leaf in (means, log_var)))

@@ -10,6 +10,7 @@ from jax import Array, lax
 from vae_jax.distributions import LOG_2PI, Normal
 from vae_jax.evaluation.elbo import mean_and_error
 from vae_jax.losses import aggregate_density
+from vae_jax.progress import in_parts
 
 ROWS, COLUMNS = 64, 2048  # codes and posteriors that are compared at a time
 CALL = 640  # codes a call of the compiled program, between two words of progress
@@ -115,16 +116,9 @@ def minibatch_estimates(
 
 def _all_codes(z: Array, mean: Array, log_var: Array, progress: bool) -> tuple[np.ndarray, np.ndarray]:
     """`_log_aggregate` of all codes, part by part."""
-    from tqdm import tqdm
-
     n, found = len(z), []
-    size = min(n, CALL)
-    shown: Any = {} if progress else {"disable": True}
-    with tqdm(total=n, desc="aggregate posterior", unit="code", leave=False, delay=2, **shown) as bar:
-        for start in range(0, n, size):
-            rows = np.arange(start, start + size) % n  # the last part is filled up with the first codes
-            found.append([np.asarray(a) for a in _log_aggregate(z[rows], mean, log_var)])
-            bar.update(min(size, n - start))
+    for rows in in_parts(n, CALL, doing="aggregate posterior", unit="code", progress=progress):
+        found.append([np.asarray(a) for a in _log_aggregate(z[rows], mean, log_var)])
     joint, marginals = (np.concatenate(parts)[:n] for parts in zip(*found, strict=True))
     return joint, marginals
 

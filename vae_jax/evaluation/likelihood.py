@@ -1,7 +1,7 @@
 """log p(x) of held-out data by importance sampling from the posterior."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from vae_jax.data.table import Examples
 from vae_jax.distributions import draw
 from vae_jax.evaluation.elbo import mean_and_error
 from vae_jax.model import Params
+from vae_jax.progress import in_parts
 from vae_jax.training import Recipe, labelled
 
 IMAGES = 20  # weighed together: with a chunk of samples of each, enough rows to fill the matrix units
@@ -69,8 +70,6 @@ def log_likelihood(
     Raises:
       ValueError: the posterior is a point, of which there is no density; or no samples are asked for.
     """
-    from tqdm import tqdm
-
     if recipe.loss.posterior != "normal":
         raise ValueError(f"loss {recipe.loss.name!r} has a point for a posterior: log p(x) needs a density q(z|x).")
     if num_samples < 1 or chunk < 1:
@@ -79,15 +78,10 @@ def log_likelihood(
     chunk = -(-num_samples // chunks)
     data = labelled(recipe, data)
     n, found = data.x.shape[0], []
-    size = min(n, CALL)
-    shown: Any = {} if progress else {"disable": True}
-    with tqdm(total=n, desc=f"log p(x), {num_samples} samples", unit="image", leave=False, delay=2, **shown) as bar:
-        for start in range(0, n, size):
-            rows = np.arange(start, start + size) % n  # the last call repeats the first images to fill up
-            part = jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), data)
-            keys = jax.vmap(partial(jax.random.fold_in, key))(rows)
-            found.append([np.asarray(a, np.float64) for a in _estimate(recipe, params, keys, part, chunks, chunk)])
-            bar.update(min(size, n - start))
+    for rows in in_parts(n, CALL, doing=f"log p(x), {num_samples} samples", unit="image", progress=progress):
+        part = jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), data)
+        keys = jax.vmap(partial(jax.random.fold_in, key))(rows)
+        found.append([np.asarray(a, np.float64) for a in _estimate(recipe, params, keys, part, chunks, chunk)])
     log_squares, *bounds = (np.concatenate(parts)[:n] for parts in zip(*found, strict=True))
     per_example, samples = bounds[-1], chunks * chunk
     inverse = np.exp(log_squares - 2 * (per_example + np.log(samples)))  # Σw²/(Σw)²
