@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vae_jax import figures, gallery, training
+from vae_jax import figures, gallery, measure, training
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.command_line import command
-from vae_jax.evaluation import encode_all, evaluate_elbo, prior_match
+from vae_jax.evaluation import evaluate_elbo
 from vae_jax.experiment import Config, build, improper, tables
 from vae_jax.fit import fit, start
 from vae_jax.run_folder import RunFolder, free_folder
@@ -46,10 +46,8 @@ def main(config: Config) -> None:
     seconds = time.perf_counter() - started
 
     images = max(epochs - behind, 0) * training.steps_per_epoch(recipe, data.train) * recipe.batch_size
-    codes = encode_all(recipe, state.params, keys.test, data.test)
     summary = {
-        "test": evaluate_elbo(recipe, state.params, keys.test, data.test, hyper),
-        "aggregate_posterior": prior_match(codes, keys.codes)._asdict(),
+        **measure.held_out(experiment, state.params),
         "proper_likelihood": not improper(config, data),
         "steps": int(state.step),
         "seconds": seconds,

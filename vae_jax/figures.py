@@ -119,6 +119,80 @@ def aggregate_posterior(codes: np.ndarray, path: Path, *, most: int = 12) -> Pat
     return save(figure, path)
 
 
+def bounds(bounds: Mapping[int, tuple[float, float]], path: Path) -> Path:
+    """The importance-weighted bound `k -> (mean, error)` as the number of samples grows."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axis = figure.subplots()
+    means, errors = np.array(list(bounds.values())).T
+    axis.errorbar(list(bounds), means, yerr=errors, fmt="o-", capsize=3, lw=1)
+    axis.set_xscale("log")
+    axis.set_xticks(list(bounds), [f"{k:,}" for k in bounds])
+    axis.minorticks_off()
+    axis.set(
+        title="the bound on log p(x); bars: standard error over test images",
+        xlabel="importance samples an image; 1 is the ELBO",
+        ylabel="nats per image",
+    )
+    axis.grid(alpha=0.3)
+    return save(figure, path)
+
+
+def matrix(
+    values: np.ndarray, path: Path, *, rows: Sequence[str], columns: Sequence[str], title: str, unit: str
+) -> Path:
+    """Numbers `[rows, columns]` as shades with the numbers in them."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1.1 * len(columns) + 2.5, 0.42 * len(rows) + 1.5), layout="constrained")
+    axis = figure.subplots()
+    image = axis.imshow(values, cmap="Blues", aspect="auto", vmin=0)
+    for (i, j), value in np.ndenumerate(values):
+        shade = "white" if value > 0.6 * values.max() else "black"
+        axis.text(j, i, f"{value:.2f}", ha="center", va="center", color=shade, fontsize=8)
+    axis.set_xticks(range(len(columns)), columns)
+    axis.set_yticks(range(len(rows)), rows)
+    axis.set_title(title, fontsize="medium")
+    figure.colorbar(image, label=unit)
+    return save(figure, path)
+
+
+def animation(frames: ArrayLike, path: Path, *, names: Sequence[str], captions: Sequence[str]) -> Path:
+    """A GIF of several images side by side, `[frames, images, height, width, channels]`.
+
+    Args:
+      frames: in the order of time; they are shown there and back.
+      path: ends in `.gif`.
+      names: of the images.
+      captions: of the frames.
+    """
+    from matplotlib.animation import PillowWriter
+    from matplotlib.figure import Figure
+
+    images = np.clip(np.asarray(frames), 0, 1)
+    columns = min(images.shape[1], 5)
+    height = -(-images.shape[1] // columns)
+    figure = Figure(figsize=(1.4 * columns, 1.7 * height + 0.4), layout="constrained")
+    axes = np.ravel(figure.subplots(height, columns, squeeze=False))
+    for axis in axes:
+        axis.axis("off")
+    shown = [
+        axis.imshow(_plain(image), cmap="gray", vmin=0, vmax=1) for axis, image in zip(axes, images[0], strict=False)
+    ]
+    for axis, name in zip(axes, names, strict=False):
+        axis.set_title(name, fontsize=9)
+    writer = PillowWriter(fps=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with writer.saving(figure, str(path), dpi=80):
+        for t in [*range(len(images)), *range(len(images) - 2, 0, -1)]:
+            figure.suptitle(captions[t], fontsize=10)
+            for picture, image in zip(shown, images[t], strict=True):
+                picture.set_data(_plain(image))
+            writer.grab_frame()
+    return path
+
+
 def densities(grid: np.ndarray, curves: Mapping[str, np.ndarray], path: Path, *, title: str) -> Path:
     """Densities on the line, the first one filled: the target of the others."""
     from matplotlib.figure import Figure
@@ -169,8 +243,13 @@ def _tile(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
     return tiles.reshape(rows * (height + gap), columns * (width + gap), channels)[:-gap, :-gap]
 
 
+def _plain(image: np.ndarray) -> np.ndarray:
+    """One channel as Matplotlib wants it: none."""
+    return image[..., 0] if image.shape[-1] == 1 else image
+
+
 def _show(axis: Any, image: np.ndarray) -> None:
-    axis.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axis.imshow(_plain(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
 
 def save(figure: Any, path: Path) -> Path:

@@ -1,7 +1,9 @@
 """The pictures of a model: what it draws during training, and what a trained one has to show."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +11,9 @@ import numpy as np
 
 from vae_jax import figures
 from vae_jax.data import Examples
+from vae_jax.disentanglement import Representation
+from vae_jax.disentanglement.information import mutual_information
+from vae_jax.disentanglement.table import TRAIN
 from vae_jax.distributions import Delta, draw
 from vae_jax.evaluation import encode_all, fit_code_mixture, reconstruct
 from vae_jax.experiment import Experiment
@@ -16,6 +21,8 @@ from vae_jax.model import Params
 from vae_jax.training import Recipe
 
 GRID = 15  # images a side of the decoded plane
+STEPS = np.linspace(-2.0, 2.0, 9, dtype=np.float32)  # of a traversal, in standard deviations of the prior
+TRAVERSED = 12  # latents that a traversal shows, at most
 
 
 def draw_epoch(experiment: Experiment, params: Params, out: Path, epoch: int) -> None:
@@ -70,6 +77,73 @@ def draw_trained(experiment: Experiment, params: Params, out: Path) -> None:
         figures.samples(
             decode(z, None), out / "samples_code_mixture.png", title="samples of a mixture fitted to the codes"
         )
+
+
+def draw_traversals(experiment: Experiment, params: Params, rates: Sequence[float | None], out: Path) -> None:
+    """`traversals.png` and `.gif`: a test image's code with one latent moved, the latents of the largest rate first.
+
+    Args:
+      experiment: of images.
+      params: of the model.
+      rates: of the latents in nats, as `rate_per_latent`; without them (point posteriors) in their own order.
+      out: folder.
+    """
+    data, recipe, _, keys, _ = experiment
+    one = Examples(*(None if leaf is None else jnp.asarray(leaf[:1]) for leaf in data.test))
+    code = encode_all(recipe, params, keys.test, one).mean[0]
+    known = np.nan_to_num(np.array(rates, float))
+    order = np.argsort(-known, kind="stable")[:TRAVERSED]
+    moved = jnp.stack([code.at[latent].set(step) for latent in order for step in STEPS])
+    y = one.y[0] if recipe.loss.conditional else None
+    images = np.asarray(_decode_means(recipe, params, moved, y))
+    names = [f"z{latent + 1}: {known[latent]:.2f}" for latent in order]
+    figures.grid(
+        images,
+        len(STEPS),
+        out / "traversals.png",
+        title="one latent moved (row: rate in nats)",
+        row_names=names,
+        column_names=[f"{step:.1f}".replace("-", "−") for step in STEPS],
+    )
+    frames = images.reshape(len(order), len(STEPS), *images.shape[1:]).swapaxes(0, 1)
+    captions = [f"each latent at {step:+.1f}".replace("-", "−") for step in STEPS]
+    figures.animation(frames, out / "traversals.gif", names=[f"{name} nats" for name in names], captions=captions)
+
+
+def draw_measured(
+    experiment: Experiment, params: Params, found: dict[str, Any], representation: Representation | None, out: Path
+) -> None:
+    """The pictures of an evaluation: traversals, reconstructions, samples, the bound, what latents know of factors."""
+    data, recipe, hyper, keys, _ = experiment
+    if "bounds" in found["log_likelihood"]:
+        figures.bounds(found["log_likelihood"]["bounds"], out / "log_likelihood.png")
+    if representation is not None:
+        factors, codes = representation.sample(np.random.RandomState(0), TRAIN)
+        rates = np.nan_to_num(np.array(found["test"]["rate_per_latent"], float))
+        order = np.argsort(-rates, kind="stable")
+        figures.matrix(
+            mutual_information(codes, factors)[order],
+            out / "factor_information.png",
+            rows=[f"z{latent + 1}: {rates[latent]:.2f}" for latent in order],
+            columns=representation.names,
+            title="what each latent (its rate in nats) knows of each factor",
+            unit="mutual information, nats",
+        )
+    if not experiment.images:
+        return
+    draw_traversals(experiment, params, found["test"]["rate_per_latent"], out)
+    chosen = Examples(data.test.x[:10], None if data.test.y is None else data.test.y[:10])
+    original, _, decoded = reconstruct(recipe, params, keys.test, chosen, hyper)
+    rows = {"test": original, "decoded": decoded}
+    figures.image_rows(rows, out / "reconstructions.png", title="test images and their reconstructions")
+    if recipe.loss.posterior == "normal":
+        y = jnp.arange(64) % data.classes if recipe.loss.conditional else None
+        figures.samples(_generate(recipe, keys.pictures, params, 64, y), out / "samples.png")
+
+
+@partial(jax.jit, static_argnums=0)
+def _decode_means(recipe: Recipe, params: Params, codes: jax.Array, y: jax.Array | None) -> jax.Array:
+    return jax.vmap(lambda z: recipe.model.decode(params, z, y).mean)(codes)
 
 
 def _draw_labels(experiment: Experiment, params: Params, decode, out: Path) -> None:

@@ -6,11 +6,13 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from vae_jax.errors import InputError
+
+ConfigT = TypeVar("ConfigT")
 
 # What may differ between a run and its resumption.
 FREE = ("out", "resume", "epochs", "manual_dir")
@@ -89,6 +91,24 @@ class RunFolder:
         ]
         if other:
             raise InputError(f"{self.path} holds another run: {'; '.join(other)}. Choose another --out, or match it.")
+
+
+def read_config(path: Path, kind: type[ConfigT]) -> ConfigT:
+    """The configuration that `RunFolder` wrote, as the dataclass that it was.
+
+    Raises:
+      InputError: there is none, or it is of another kind.
+    """
+    try:
+        found = json.loads((path / "config.json").read_text())
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
+        for name in ("manual_dir", "out"):
+            values[name] = Path(values[name]) if values.get(name) else None
+        return kind(**values)
+    except OSError as error:
+        raise InputError(f"{path} holds no run (config.json cannot be read); expected the --out of one.") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path / 'config.json'} is not what a command of this version wrote ({error}).") from error
 
 
 def free_folder(base: Path, *, resume: bool) -> Path:

@@ -6,7 +6,7 @@ from pkgutil import iter_modules
 
 from vae_jax.data import files, tfds
 from vae_jax.data.preprocess import PREPROCESS, Preprocess, dynamic, grey, static
-from vae_jax.data.table import DATASETS, Dataset, Examples, Source, checked, register, split
+from vae_jax.data.table import DATASETS, Dataset, Examples, Factors, Source, checked, register, split
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
@@ -34,6 +34,7 @@ __all__ = [
     "PREPROCESS",
     "Dataset",
     "Examples",
+    "Factors",
     "Preprocess",
     "Source",
     "checked",

@@ -11,7 +11,7 @@ from vae_jax.distributions import LOG_2PI, Normal
 POINTS = 1000  # of the quadrature, a latent
 
 
-@register("mig_chen")
+@register("mig_chen", slow=True)
 def mutual_information_gap_of_samples(random: np.random.RandomState, representation: Representation) -> float:
     """MIG as Chen et al. estimate it: of z ~ q(z|x) over the whole grid, all factors but the shape.
 

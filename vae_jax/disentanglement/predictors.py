@@ -7,7 +7,7 @@ from vae_jax.disentanglement.table import TEST, TRAIN, Representation, register
 USED = 1e-12  # codes that do not vary predict nothing
 
 
-@register("dci")
+@register("dci", slow=True)
 def disentanglement(random: np.random.RandomState, representation: Representation) -> float:
     """DCI disentanglement: whether each latent is of importance to one factor alone.
 

@@ -45,10 +45,12 @@ class Score:
     Attributes:
       name: as reported.
       function: `(random, representation) -> [0, 1]`.
+      slow: takes minutes on the grid of dSprites: computed only where it is named, and once.
     """
 
     name: str
     function: Callable[[np.random.RandomState, Representation], float]
+    slow: bool = False
 
     @property
     def summary(self) -> str:
@@ -59,13 +61,13 @@ class Score:
 SCORES: dict[str, Score] = {}
 
 
-def register(name: str) -> Callable:
+def register(name: str, *, slow: bool = False) -> Callable:
     """Put the decorated function into `SCORES` under `name`."""
 
     def enter(function):
         if name in SCORES:
             raise ValueError(f"a score named {name!r} exists already; choose another name.")
-        SCORES[name] = Score(name, function)
+        SCORES[name] = Score(name, function, slow)
         return function
 
     return enter

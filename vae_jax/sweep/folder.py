@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vae_jax import training
 from vae_jax.data.table import Examples
 from vae_jax.errors import InputError
 from vae_jax.experiment import Experiment, build
+from vae_jax.keys import Keys
 from vae_jax.model import Params
-from vae_jax.run_folder import plain, replace_file
+from vae_jax.run_folder import plain, read_config, replace_file
 from vae_jax.sweep import saved
 from vae_jax.sweep.cells import Cell, SweepConfig
 from vae_jax.sweep.hosts import my_slice
@@ -115,7 +117,7 @@ def read_chunks(folder: Path, choices: dict[str, Any] | None = None) -> list[Chu
 
 
 def load(out: Path, **wanted: Any) -> tuple[Experiment, Params, Row]:
-    """A trained model of a sweep: what it was trained with, its parameters and its results.
+    """A trained model of a sweep: what it was trained with (its own numbers and seed), its parameters and its results.
 
     Args:
       out: the sweep's folder.
@@ -124,15 +126,13 @@ def load(out: Path, **wanted: Any) -> tuple[Experiment, Params, Row]:
     Raises:
       InputError: no sweep is there, or no such model.
     """
-    try:
-        text = json.loads((out / "config.json").read_text())
-    except OSError as error:
-        raise InputError(f"{out} holds no sweep (config.json cannot be read); expected its --out.") from error
+    config = read_config(out, SweepConfig)
     for chunk in read_chunks(out / "checkpoints"):
         for index, row in enumerate(chunk.rows or []):
             if all(row.get(name) == value for name, value in wanted.items()):
-                config = replace(_config(text), **chunk.choices)
-                experiment = build(config)
+                experiment = build(replace(config, **chunk.choices))
+                hyper = {name: jnp.float32(row.get(name, value)) for name, value in experiment.hyper.items()}
+                experiment = experiment._replace(hyper=hyper, keys=Keys(int(row["seed"])))
                 return experiment, chunk.params(experiment.recipe, experiment.data.train, index), row
     asked = ", ".join(f"{name}={value}" for name, value in wanted.items())
     raise InputError(f"{out} holds no finished model with {asked}; see its results.csv for those that are there.")
@@ -151,11 +151,3 @@ def _layout(recipe: Recipe, who: Members, data: Examples) -> dict[str, Any]:
         jax.tree.map(np.asarray, data),
     )
     return {"states": states, "finite": jax.ShapeDtypeStruct((len(who.seeds),), bool)}
-
-
-def _config(text: dict[str, Any]) -> SweepConfig:
-    """The configuration as it was written, lists back to tuples and paths."""
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in text.items()}
-    for name in ("manual_dir", "out"):
-        values[name] = Path(values[name]) if values[name] else None
-    return SweepConfig(**values)

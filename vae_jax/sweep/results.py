@@ -38,10 +38,14 @@ def evaluate(recipe: Recipe, members: Members, population: Population, data: Exa
     return rows
 
 
-def settings(rows: Sequence[Row]) -> list[Row]:
+def settings(rows: Sequence[Row], measures: Sequence[str] = MEASURES) -> list[Row]:
     """Rows that differ in nothing but their seed, gathered: of each measure the mean and its 95 % interval.
 
     The interval is Student's, mean ± t(n − 1)·s/√n over the n seeds that did not diverge; None with fewer than two.
+
+    Args:
+      rows: of models.
+      measures: the columns that are results.
 
     Returns:
       In the order of first appearance: the setting, `seeds`, `diverged` (how many), and for each measure
@@ -51,12 +55,12 @@ def settings(rows: Sequence[Row]) -> list[Row]:
 
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
-        groups.setdefault(tuple(setting(row).items()), []).append(row)
+        groups.setdefault(tuple(setting(row, measures).items()), []).append(row)
     found = []
     for group in groups.values():
         whole = [row for row in group if not row["diverged"]]
-        entry: Row = {**setting(group[0]), "seeds": len(group), "diverged": len(group) - len(whole)}
-        for name in MEASURES:
+        entry: Row = {**setting(group[0], measures), "seeds": len(group), "diverged": len(group) - len(whole)}
+        for name in measures:
             values = np.array([row[name] for row in whole], float)
             mean = float(values.mean()) if len(values) else float("nan")
             interval = None
@@ -68,9 +72,9 @@ def settings(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def setting(row: Mapping[str, Any]) -> Row:
+def setting(row: Mapping[str, Any], measures: Sequence[str] = ()) -> Row:
     """A row without its seed and its results: what was chosen."""
-    left_out = ("seed", "rate_per_latent", "diverged", *MEASURES)
+    left_out = ("seed", "rate_per_latent", "diverged", *MEASURES, *measures)
     return {name: value for name, value in row.items() if name not in left_out}
 
 

@@ -1,0 +1,31 @@
+"""A trained model read back from the folder of its run."""
+
+from pathlib import Path
+
+from vae_jax.checkpoint import Checkpoints
+from vae_jax.errors import InputError
+from vae_jax.experiment import Config, Experiment, build
+from vae_jax.fit import start
+from vae_jax.model import Params
+from vae_jax.run_folder import read_config
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder is that of a sweep and not of a run."""
+    return (folder / "results.csv").exists()
+
+
+def read_run(folder: Path) -> tuple[Experiment, Params]:
+    """What a run of `experiments/train.py` was made of, and its parameters after its last whole epoch.
+
+    Raises:
+      InputError: there is no run in the folder, or no epoch of it is finished; or its data cannot be had.
+    """
+    experiment = build(read_config(folder, Config))
+    if not (folder / "checkpoints").is_dir():
+        raise InputError(f"{folder} holds no checkpoints; expected the --out of experiments/train.py.")
+    with Checkpoints(folder / "checkpoints") as checkpoints:
+        epochs, state = checkpoints.restore(start(experiment.recipe, experiment.keys.train, experiment.data.train))
+    if not epochs:
+        raise InputError(f"{folder} has no finished epoch; go on with it: train.py --out {folder} --resume.")
+    return experiment, state.params
