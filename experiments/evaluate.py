@@ -99,7 +99,7 @@ def evaluate_sweep(config: EvaluateConfig, names: tuple[str, ...], out: Path) ->
     for row in results.first_of_each([{**entry["model"], "diverged": False} for entry in models], "beta"):
         experiment, params, of_model = folder.load(config.run, **row)
         if experiment.images:
-            name = "-".join(f"{key}{value:g}" if isinstance(value, float) else f"{value}" for key, value in row.items())
+            name = f"beta-{row['beta']:g}" if "beta" in row else "first"
             gallery.draw_traversals(experiment, params, of_model["rate_per_latent"], out / "traversals" / name)
     print(report_sweep(entries, calibration))
     print(f"See {out / 'evaluation.json'} and the pictures beside it.")

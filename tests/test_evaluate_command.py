@@ -103,7 +103,7 @@ def test_a_sweep_is_measured_and_goes_on_where_it_was_cut(tmp_path, capsys, monk
     np.testing.assert_allclose(elbos, [float(row.split(",")[column]) for row in table[1:]], rtol=1e-5)
     experiment, _, row = sweep_folder.load(tmp_path / "sweep", beta=4.0, seed=1)
     assert (float(experiment.hyper["beta"]), experiment.keys, row["seed"]) == (4.0, Keys(1), 1)
-    assert {path.name for path in (tmp_path / "out" / "traversals").iterdir()} == {"beta1-seed0", "beta4-seed0"}
+    assert {path.name for path in (tmp_path / "out" / "traversals").iterdir()} == {"beta-1", "beta-4"}
     assert matplotlib.image.imread(tmp_path / "out" / "scores.png").std() > 0.01
     assert "ceiling" in capsys.readouterr().out
 
