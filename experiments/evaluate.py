@@ -39,7 +39,7 @@ class EvaluateConfig:
     """Codes at which the densities of the aggregate posterior are taken."""
     scores: tuple[str, ...] = QUICK
     """Scores of disentanglement, where factors are known: beta_vae factor_vae mig modularity sap, the quick ones;
-    mig_chen and dci, which take minutes a model; or all."""
+    mig_chen, dci_2k and dci, which take up to minutes a model; or all."""
     out: Path | None = None
     """Folder for evaluation.json and the figures. Default: that of the run."""
 

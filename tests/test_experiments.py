@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from test_commands import script
 
-from vae_jax.experiment import Config
+from vae_jax.errors import InputError
+from vae_jax.experiment import Config, check
 from vae_jax.losses import LOSSES
 
 SMALL = {"epochs": 2, "hidden": (16,), "latent": 2}
@@ -120,3 +121,30 @@ def test_published_numbers(flags, published, tmp_path, monkeypatch):
         for seed in range(3)
     ]
     assert np.mean(found) == pytest.approx(published, abs=0.6)
+
+
+def test_a_published_row_is_trained_measured_and_kept(tmp_path, capsys, monkeypatch):
+    module = script("reproduce")
+    choices = {"data": "digits", "hidden": (16,), "latent": 2, "epochs": 2, "optimizer": "rmsprop"}
+    row = module.Published(choices, {"negative_elbo": 30.0}, "nowhere", samples=20)
+    monkeypatch.setattr(module, "ROWS", {"small": row})
+    trained = []
+    train = module.train
+    monkeypatch.setattr(module, "train", lambda *a: trained.append(a[1]) or train(*a))
+    for seeds in (2, 3):
+        module.main(module.ReproduceConfig(seeds=seeds, out=tmp_path))
+    assert trained == [0, 1, 2]
+    found = json.loads((tmp_path / "reproduce.json").read_text())["small"]
+    command = "python experiments/train.py --data digits --hidden 16 --latent 2 --epochs 2 --optimizer rmsprop"
+    assert found["command"] == command and found["seeds"] == 3
+    ours, models = found["ours"], found["models"]
+    assert ours["negative_elbo"]["mean"] == pytest.approx(np.mean([model["negative_elbo"] for model in models]))
+    assert ours["nll"]["interval"][0] < ours["nll"]["mean"] < ours["negative_elbo"]["mean"] + 0.5
+    assert "published 30.00" in capsys.readouterr().out
+    with pytest.raises(InputError, match="flax-mist: no such row"):
+        module.main(module.ReproduceConfig(names=("flax-mist",), out=tmp_path))
+
+
+def test_the_published_rows_are_commands_of_this_program():
+    for row in script("reproduce").ROWS.values():
+        check(Config(**row.choices))

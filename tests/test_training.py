@@ -17,6 +17,7 @@ from vae_jax.likelihoods import BernoulliLikelihood
 from vae_jax.losses import LOSSES
 from vae_jax.model import VAE
 from vae_jax.networks import DenseDecoder, DenseEncoder
+from vae_jax.optimizers import OPTIMIZERS
 from vae_jax.training import Recipe, hyperparameters
 
 
@@ -216,3 +217,18 @@ def test_evaluation_counts_every_example_and_ignores_beta(key, data):
 def test_active_units_counts_variances_above_the_threshold():
     means = np.random.RandomState(0).randn(2000, 3) * np.sqrt([1.0, 0.02, 0.005])
     assert active_units(jnp.asarray(means)) == 2
+
+
+def test_centred_rmsprop_is_pytorchs_formula():
+    """v ← 0.99 v + 0.01 g², m ← 0.99 m + 0.01 g, w ← w − lr·g/(√(v − m²) + 1e-8)."""
+    random = np.random.RandomState(0)
+    gradients, w = random.randn(5, 3), np.ones(3)
+    v, m, expected = np.zeros(3), np.zeros(3), w.copy()
+    optimizer = OPTIMIZERS["rmsprop"](0.1)
+    params, state = jnp.asarray(w, jnp.float32), optimizer.init(jnp.asarray(w, jnp.float32))
+    for g in gradients:
+        v, m = 0.99 * v + 0.01 * g**2, 0.99 * m + 0.01 * g
+        expected = expected - 0.1 * g / (np.sqrt(v - m**2) + 1e-8)
+        updates, state = optimizer.update(jnp.asarray(g, jnp.float32), state, params)
+        params = optax.apply_updates(params, updates)
+    np.testing.assert_allclose(params, expected, rtol=1e-4)

@@ -15,6 +15,7 @@ from vae_jax.likelihoods import LIKELIHOODS
 from vae_jax.losses import LOSSES, Loss
 from vae_jax.model import VAE
 from vae_jax.networks import INITIALIZERS, NETWORKS, Sizes
+from vae_jax.optimizers import OPTIMIZERS
 from vae_jax.posteriors import POSTERIORS
 from vae_jax.priors import PRIORS
 from vae_jax.training import CRITIC_LEARNING_RATE, Hyper, Recipe, hyperparameters
@@ -59,7 +60,9 @@ class Config:
     batch_size: int = 128
     """Images a step."""
     learning_rate: float = 1e-3
-    """Of Adam."""
+    """Of the optimiser."""
+    optimizer: str = "adam"
+    """adam, or rmsprop (centred)."""
     seed: int = 0
     """Of the initial weights, the order of the data, and all noise."""
     out: Path | None = None
@@ -119,6 +122,7 @@ def check(config: Config) -> None:
         "prior": PRIORS,
         "model": NETWORKS,
         "initializer": INITIALIZERS,
+        "optimizer": OPTIMIZERS,
     }
     for flag, table in tables.items():
         name = getattr(config, flag)
@@ -176,6 +180,7 @@ def build(config: Config) -> Experiment:
         loss=loss,
         batch_size=config.batch_size,
         preprocess=PREPROCESS[config.preprocess],
+        optimizer=OPTIMIZERS[config.optimizer],
     )
     if len(dataset.train.x) < config.batch_size:
         raise InputError(

@@ -79,6 +79,12 @@ def draw_trained(experiment: Experiment, params: Params, out: Path) -> None:
         )
 
 
+@partial(jax.jit, static_argnums=0)
+def decode_means(recipe: Recipe, params: Params, codes: jax.Array, y: jax.Array | None = None) -> jax.Array:
+    """The means of p(x|z) at codes `[n, latent]`, all of one label where there is one."""
+    return jax.vmap(lambda z: recipe.model.decode(params, z, y).mean)(codes)
+
+
 def draw_traversals(experiment: Experiment, params: Params, rates: Sequence[float | None], out: Path) -> None:
     """`traversals.png` and `.gif`: a test image's code with one latent moved, the latents of the largest rate first.
 
@@ -95,7 +101,7 @@ def draw_traversals(experiment: Experiment, params: Params, rates: Sequence[floa
     order = np.argsort(-known, kind="stable")[:TRAVERSED]
     moved = jnp.stack([code.at[latent].set(step) for latent in order for step in STEPS])
     y = one.y[0] if recipe.loss.conditional else None
-    images = np.asarray(_decode_means(recipe, params, moved, y))
+    images = np.asarray(decode_means(recipe, params, moved, y))
     names = [f"z{latent + 1}: {known[latent]:.2f}" for latent in order]
     figures.grid(
         images,
@@ -139,11 +145,6 @@ def draw_measured(
     if recipe.loss.posterior == "normal":
         y = jnp.arange(64) % data.classes if recipe.loss.conditional else None
         figures.samples(_generate(recipe, keys.pictures, params, 64, y), out / "samples.png")
-
-
-@partial(jax.jit, static_argnums=0)
-def _decode_means(recipe: Recipe, params: Params, codes: jax.Array, y: jax.Array | None) -> jax.Array:
-    return jax.vmap(lambda z: recipe.model.decode(params, z, y).mean)(codes)
 
 
 def _draw_labels(experiment: Experiment, params: Params, decode, out: Path) -> None:

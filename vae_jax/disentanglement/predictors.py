@@ -20,6 +20,12 @@ def disentanglement(random: np.random.RandomState, representation: Representatio
     return dci(random, representation)["disentanglement"]
 
 
+@register("dci_2k", slow=True)
+def disentanglement_of_fewer(random: np.random.RandomState, representation: Representation) -> float:
+    """DCI disentanglement from 2,000 examples, not 10,000: five times faster, to be compared with itself alone."""
+    return dci(random, representation, train=2000, test=1000)["disentanglement"]
+
+
 def dci(
     random: np.random.RandomState, representation: Representation, *, train: int = TRAIN, test: int = TEST
 ) -> dict[str, float]:

@@ -12,7 +12,8 @@ from vae_jax.sweep.members import Members, grid
 
 BETAS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 # Flags that are compiled in: each of their values is a cell of its own.
-STATIC = ("preprocess", "loss", "likelihood", "prior", "model", "initializer", "latent", "batch_size", "epochs")
+STATIC = ("preprocess", "loss", "likelihood", "prior", "model", "initializer", "optimizer")
+STATIC += ("latent", "batch_size", "epochs")
 
 # Flags that may differ between a sweep and its resumption: what is trained already stays as it is.
 FREE = ("out", "resume", "manual_dir", "betas", "seeds", "vary", "chunk", "devices")

@@ -9,14 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax import figures
+from vae_jax import figures, gallery
 from vae_jax.evaluation import encode_all
 from vae_jax.experiment import Experiment
 from vae_jax.keys import Keys
 from vae_jax.linear_gaussian import beta_vae_optimum
 from vae_jax.model import Params
 from vae_jax.sweep.results import Row, setting
-from vae_jax.training import Recipe
 
 SHOWN = 3  # latents a row of traversals shows, those of the largest rate
 STEPS = np.linspace(-2.0, 2.0, 7, dtype=np.float32)
@@ -158,15 +157,10 @@ def _traverse(experiment: Experiment, params: Params, row: Row) -> np.ndarray:
     largest = np.argsort(rates)[::-1][:SHOWN]
     codes = [means] + [means.at[latent].set(step) for latent in largest for step in STEPS]
     y = None if one.y is None or not recipe.loss.conditional else jnp.asarray(one.y[0])
-    decoded = np.asarray(_decode(recipe, params, jnp.stack(codes), y))
+    decoded = np.asarray(gallery.decode_means(recipe, params, jnp.stack(codes), y))
     gap = np.ones((1, *decoded.shape[1:]), np.float32)
     groups = [decoded[1 + i * len(STEPS) : 1 + (i + 1) * len(STEPS)] for i in range(len(largest))]
     parts = [np.asarray(x)[None], decoded[:1]]
     for group in groups:
         parts += [gap, group]
     return np.concatenate(parts)
-
-
-@partial(jax.jit, static_argnums=0)
-def _decode(recipe: Recipe, params: Params, codes: jax.Array, y: jax.Array | None) -> jax.Array:
-    return jax.vmap(lambda z: recipe.model.decode(params, z, y).mean)(codes)
