@@ -12,7 +12,7 @@ import scipy.stats
 from vae_jax import Delta, Normal
 from vae_jax.data import Examples
 from vae_jax.evaluation import fit_code_mixture, likelihood, log_likelihood, prior_match
-from vae_jax.evaluation.likelihood import ladder
+from vae_jax.evaluation.likelihood import ladder, split
 from vae_jax.linear_gaussian import LinearGaussian
 from vae_jax.losses import LOSSES, mmd2
 from vae_jax.model import VAE
@@ -87,12 +87,13 @@ def test_the_bound_never_falls_with_samples(x, key):
     assert bounds[0] == pytest.approx(float(elbo), abs=5e-3)
 
 
-def test_the_numbers_of_samples_are_multiples_of_each_other():
-    for samples, chunk in ((1, 50), (60, 50), (997, 50), (1000, 50), (5000, 50), (50 * 26, 50), (64, 64)):
-        chunks = -(-samples // chunk)
-        steps = ladder(chunks, -(-samples // chunks))
-        assert steps[0] == 1 and samples <= steps[-1] < samples + chunks
-        assert all(later % earlier == 0 for earlier, later in pairwise(steps))
+@pytest.mark.parametrize("samples", [1, 50, 60, 128, 997, 1000, 1300, 5000])
+def test_samples_go_in_equal_chunks_whose_bounds_nest(samples):
+    chunks, chunk = split(samples, 50)
+    assert chunk <= 50 and (chunks * chunk == samples or samples == 997 < chunks * chunk < 997 + 50)
+    steps = ladder(chunks, chunk)
+    assert steps[0] == 1 and steps[-1] == chunks * chunk
+    assert all(later % earlier == 0 for earlier, later in pairwise(steps))
 
 
 def test_every_example_has_the_samples_that_were_asked_for(x, key, monkeypatch):

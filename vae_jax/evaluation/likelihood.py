@@ -63,7 +63,7 @@ def log_likelihood(
       params: of the model.
       key: a typed key.
       data: e.g. the test set.
-      num_samples: k; where it takes several chunks, rounded up to as many equal ones. The result says how many.
+      num_samples: k; rounded up to equal chunks where it has no divisor near `chunk`. The result says how many.
       chunk: samples at a time, at most.
       progress: show a bar where it takes longer than two seconds.
 
@@ -74,8 +74,7 @@ def log_likelihood(
         raise ValueError(f"loss {recipe.loss.name!r} has a point for a posterior: log p(x) needs a density q(z|x).")
     if num_samples < 1 or chunk < 1:
         raise ValueError(f"num_samples and chunk must be at least 1; got {num_samples} and {chunk}.")
-    chunks = -(-num_samples // chunk)
-    chunk = -(-num_samples // chunks)
+    chunks, chunk = split(num_samples, chunk)
     data = labelled(recipe, data)
     n, found = data.x.shape[0], []
     for rows in in_parts(n, CALL, doing=f"log p(x), {num_samples} samples", unit="image", progress=progress):
@@ -93,6 +92,16 @@ def log_likelihood(
         per_example,
         {k: mean_and_error(bound) for k, bound in zip(ladder(chunks, chunk), bounds, strict=True)},
     )
+
+
+def split(num_samples: int, chunk: int) -> tuple[int, int]:
+    """How many chunks, and of how many samples: a divisor from half of `chunk` to all of it, or the least above k."""
+    if num_samples <= chunk:
+        return 1, num_samples
+    size = next((size for size in range(chunk, chunk // 2, -1) if num_samples % size == 0), None)
+    if size is None:
+        size = -(-num_samples // -(-num_samples // chunk))
+    return -(-num_samples // size), size
 
 
 def ladder(chunks: int, chunk: int) -> list[int]:
