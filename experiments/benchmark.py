@@ -1,8 +1,9 @@
 """How fast: each figure beside what it is measured against, in one run on this machine.
 
 Populations of the classic MNIST program (784-400-20, batch 128) on random images of MNIST's size: seconds an epoch of a
-population as one program, against its members' single epochs one after another. Ratios carry over between runs on a
-noisy machine; seconds do not.
+population as one program, against its members' single epochs one after another. And its log p(x) by importance
+sampling, against the matrix products of its decoder for as many codes. Ratios carry over between runs on a noisy
+machine; seconds do not.
 """
 
 import json
@@ -12,11 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vae_jax.command_line import command
 
 SINGLE = "single epochs, one after another"
+PRODUCTS = "the decoder's matrix products alone"
+IMAGES, SAMPLES = 500, 1000  # of log p(x)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +53,7 @@ def main(config: Config) -> None:
     data = jax.device_put(Examples(images))
     devices = jax.local_devices()
     counts = sorted({1, len(devices)})
-    jobs: list[tuple[str, int, int, Callable[[], Any]]] = []
+    jobs: list[Job] = []
     single = jax.jit(partial(training.run, recipe, epochs=1))
     for n in config.members:
         who = sweep.grid(recipe, beta=np.geomspace(0.25, 8, n).tolist())
@@ -58,41 +61,84 @@ def main(config: Config) -> None:
         def one_by_one(who=who, n=n):
             return [jax.block_until_ready(single(who.keys[i], who.hyper(i), data)) for i in range(n)]
 
-        jobs.append((SINGLE, n, 1, one_by_one))
+        jobs.append(Job(SINGLE, SINGLE, n, "models", 1, one_by_one))
         for count in counts:
             for within in sweep.WITHIN:
                 how: Any = {"devices": devices[:count], "within": within, "chunk": n, "progress": False}
                 run = partial(sweep.sweep, recipe, who, data, epochs=1, **how)
-                jobs.append((f"one program, {within}", n, count, run))
+                jobs.append(Job(f"one program, {within}", SINGLE, n, "models", count, run))
+    jobs += likelihood_jobs(recipe, Examples(images[:IMAGES]))
 
     fastest = [float("inf")] * len(jobs)
     with tqdm(total=len(jobs) * (config.repeats + 1), desc="benchmark") as bar:
         for turn in range(config.repeats + 1):  # the first compiles
-            for index, (*_, job) in enumerate(jobs):
+            for index, job in enumerate(jobs):
                 started = time.perf_counter()
-                job()
+                job.run()
                 if turn:
                     fastest[index] = min(fastest[index], time.perf_counter() - started)
                 bar.update()
-    peers = {n: seconds for (what, n, _, _), seconds in zip(jobs, fastest, strict=True) if what == SINGLE}
+    peers = {
+        (job.what, job.number): seconds for job, seconds in zip(jobs, fastest, strict=True) if job.what == job.peer
+    }
     rows = [
         {
-            "what": what,
-            "members": n,
-            "devices": count,
+            "what": job.what,
+            "peer": job.peer,
+            job.unit: job.number,
+            "devices": job.devices,
             "seconds": seconds,
-            "models_per_second": n / seconds,
-            "ratio_to_single": seconds / peers[n],
+            f"{job.unit}_per_second": job.number / seconds,
+            "ratio_to_peer": seconds / peers[job.peer, job.number],
         }
-        for (what, n, count, _), seconds in zip(jobs, fastest, strict=True)
+        for job, seconds in zip(jobs, fastest, strict=True)
     ]
     config.out.mkdir(parents=True, exist_ok=True)
     found = {"platform": devices[0].platform, "device": devices[0].device_kind, "jax": jax.__version__, "rows": rows}
     (config.out / "benchmark.json").write_text(json.dumps(found, indent=2) + "\n")
-    print(f"{'':34}{'models':>8}{'devices':>9}{'s an epoch':>12}{'to single':>11}")
-    for row in rows:
-        numbers = f"{row['members']:>8}{row['devices']:>9}{row['seconds']:>12.2f}{row['ratio_to_single']:>11.2f}"
-        print(f"{row['what']:34}{numbers}")
+    print(f"{'':38}{'devices':>9}{'seconds':>10}{'to peer':>9}")
+    for job, row in zip(jobs, rows, strict=True):
+        numbers = f"{row['devices']:>9}{row['seconds']:>10.2f}{row['ratio_to_peer']:>9.2f}"
+        print(f"{row['what']:38}{numbers}   {job.number / row['seconds']:,.1f} {job.unit} a second")
+
+
+class Job(NamedTuple):
+    """Something timed: its name, that of its peer, how many of which unit it does, on how many devices, and how."""
+
+    what: str
+    peer: str
+    number: int
+    unit: str
+    devices: int
+    run: Callable[[], Any]
+
+
+def likelihood_jobs(recipe: Any, data: Any) -> list[Job]:
+    """log p(x) of images, and two matrix products with a rectifier between them for as many codes."""
+    import jax
+    import jax.numpy as jnp
+
+    from vae_jax.evaluation import log_likelihood
+
+    params = recipe.model.init(jax.random.key(0), data.x[0] / 255.0)
+    hidden, output = (params["decoder"]["params"][name]["kernel"] for name in ("Dense_0", "likelihood"))
+    codes = jax.random.normal(jax.random.key(1), (1000, hidden.shape[0]))
+
+    @jax.jit
+    def products(codes):
+        def step(total, shift):
+            return total + jnp.sum(jax.nn.relu((codes + shift) @ hidden) @ output), None
+
+        return jax.lax.scan(step, 0.0, jnp.arange(IMAGES * SAMPLES // len(codes), dtype=jnp.float32))[0]
+
+    def likelihood():
+        return log_likelihood(recipe, params, jax.random.key(2), data, num_samples=SAMPLES, progress=False)
+
+    count = IMAGES * SAMPLES
+    return [
+        Job(PRODUCTS, PRODUCTS, count, "samples", 1, lambda: jax.block_until_ready(products(codes))),
+        Job("log p(x) by importance sampling", PRODUCTS, count, "samples", 1, likelihood),
+    ]
 
 
 if __name__ == "__main__":

@@ -148,3 +148,13 @@ def test_a_published_row_is_trained_measured_and_kept(tmp_path, capsys, monkeypa
 def test_the_published_rows_are_commands_of_this_program():
     for row in script("reproduce").ROWS.values():
         check(Config(**row.choices))
+
+
+@pytest.mark.slow
+def test_the_benchmark_sets_each_figure_beside_its_peer(tmp_path):
+    module = script("benchmark")
+    module.main(module.Config(members=(2,), images=256, repeats=1, out=tmp_path))
+    rows = json.loads((tmp_path / "benchmark.json").read_text())["rows"]
+    assert {row["peer"] for row in rows} == {module.SINGLE, module.PRODUCTS} <= {row["what"] for row in rows}
+    assert all(row["ratio_to_peer"] == 1 for row in rows if row["what"] == row["peer"])
+    assert all(row["seconds"] > 0 for row in rows)
