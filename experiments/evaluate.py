@@ -21,7 +21,8 @@ from vae_jax.command_line import command
 from vae_jax.disentanglement import QUICK, SCORES
 from vae_jax.errors import InputError, nearest
 from vae_jax.evaluation import classifier_of
-from vae_jax.run_folder import plain, replace_file
+from vae_jax.experiment import IMPROPER, Config, improper
+from vae_jax.run_folder import plain, read_config, replace_file
 from vae_jax.sweep import assessment, folder, results
 from vae_jax.sweep.pictures import half_width, setting_of
 from vae_jax.trained import is_sweep, read_run
@@ -62,11 +63,14 @@ def evaluate_run(config: EvaluateConfig, names: tuple[str, ...], out: Path) -> N
     found, representation = measure.everything(
         experiment, params, num_samples=config.samples or 5000, codes=config.codes, score_names=names
     )
+    found["proper_likelihood"] = not improper(read_config(config.run, Config), experiment.data)
     out.mkdir(parents=True, exist_ok=True)
     replace_file(out / "evaluation.json", json.dumps(plain(found), indent=2) + "\n")
     gallery.draw_trained(experiment, params, out)
     gallery.draw_measured(experiment, params, found, representation, out)
     print(report_run(found))
+    if not found["proper_likelihood"]:
+        print(IMPROPER)
     print(f"See {out / 'evaluation.json'} and the pictures beside it.")
 
 

@@ -13,7 +13,7 @@ from vae_jax import figures, gallery, measure, training
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.command_line import command
 from vae_jax.evaluation import evaluate_elbo
-from vae_jax.experiment import Config, build, improper, tables
+from vae_jax.experiment import IMPROPER, Config, build, improper, tables
 from vae_jax.fit import fit, start
 from vae_jax.run_folder import RunFolder, free_folder
 
@@ -75,9 +75,7 @@ def report(config: Config, summary: dict[str, Any], out: Path) -> str:
     if test["rate"] != test["rate"]:
         rows["rate, KL(q ‖ p)"] = rows["negative ELBO"] = "not defined: the code is a point"
     if not summary["proper_likelihood"]:
-        notes.append(
-            "Grey pixels under a Bernoulli: a loss, not a normalised likelihood (continuous-bernoulli is one)."
-        )
+        notes.append(IMPROPER)
     width = max(map(len, rows)) + 2
     lines = [f"{config.data}, test set of {test['examples']:,} images:"]
     lines += [f"  {name:<{width}}{value}" for name, value in rows.items()]

@@ -20,6 +20,8 @@ from vae_jax.posteriors import POSTERIORS
 from vae_jax.priors import PRIORS
 from vae_jax.training import CRITIC_LEARNING_RATE, Hyper, Recipe, hyperparameters
 
+IMPROPER = "Grey pixels under a Bernoulli: a loss, not a normalised likelihood (continuous-bernoulli is one)."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
