@@ -86,6 +86,17 @@ def test_minibatches_of_all_the_data_are_the_data(key):
         assert error < 0.02
 
 
+def test_minibatch_estimates_are_of_random_batches_of_the_whole_set(key):
+    """Posteriors far apart tell their x for certain: I = ln N, stratified; ln N + ln M with all weights 1/(N·M)."""
+    q = Normal(50.0 * jnp.arange(500.0)[:, None], jnp.zeros((500, 1)))
+    for sampling, expected in (("stratified", np.log(500)), ("weighted", np.log(500) + np.log(10))):
+        found = minibatch_estimates(q, jax.random.clone(key), batch=10, batches=5, sampling=sampling)
+        assert found["mutual_information"][0] == pytest.approx(expected, abs=1e-4)
+    alike = q._replace(mean=jnp.where(jnp.arange(500)[:, None] < 10, 0.0, q.mean))
+    found = minibatch_estimates(alike, jax.random.clone(key), batch=10, batches=5)
+    assert found["mutual_information"][0] > 0.9 * np.log(500)  # not of the first ten, which tell nothing
+
+
 def test_a_point_has_no_density(key):
     with pytest.raises(ValueError, match="needs normal posteriors; got Delta"):
         aggregate_posterior(Delta(jnp.zeros((5, 2))), key)

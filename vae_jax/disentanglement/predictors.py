@@ -1,5 +1,7 @@
 """Scores from scikit-learn's models that predict factors from codes."""
 
+from typing import Any
+
 import numpy as np
 
 from vae_jax.disentanglement.table import TEST, TRAIN, Representation, register
@@ -52,10 +54,8 @@ def dci(
         return np.abs(model.feature_importances_), model.score(test_codes, test_factors[:, k])
 
     largest_first = np.argsort(representation.sizes)[::-1]
-    found = dict(
-        zip(largest_first, Parallel(-1, prefer="threads")(delayed(boost)(k) for k in largest_first), strict=True)
-    )
-    importances, accuracies = zip(*(found[k] for k in sorted(found)), strict=True)
+    found: Any = Parallel(-1, prefer="threads")(delayed(boost)(k) for k in largest_first)
+    importances, accuracies = zip(*found, strict=True)  # in whatever order of the factors: no result depends on it
     matrix = np.array(importances).T
     return {
         "disentanglement": weighted_purity(matrix),
