@@ -120,6 +120,7 @@ def likelihood_jobs(recipe: Any, data: Any) -> list[Job]:
 
     from vae_jax.evaluation import log_likelihood
 
+    count = len(data.x) * SAMPLES
     params = recipe.model.init(jax.random.key(0), data.x[0] / 255.0)
     hidden, output = (params["decoder"]["params"][name]["kernel"] for name in ("Dense_0", "likelihood"))
     codes = jax.random.normal(jax.random.key(1), (1000, hidden.shape[0]))
@@ -129,12 +130,11 @@ def likelihood_jobs(recipe: Any, data: Any) -> list[Job]:
         def step(total, shift):
             return total + jnp.sum(jax.nn.relu((codes + shift) @ hidden) @ output), None
 
-        return jax.lax.scan(step, 0.0, jnp.arange(IMAGES * SAMPLES // len(codes), dtype=jnp.float32))[0]
+        return jax.lax.scan(step, 0.0, jnp.arange(count // len(codes), dtype=jnp.float32))[0]
 
     def likelihood():
         return log_likelihood(recipe, params, jax.random.key(2), data, num_samples=SAMPLES, progress=False)
 
-    count = IMAGES * SAMPLES
     return [
         Job(PRODUCTS, PRODUCTS, count, "samples", 1, lambda: jax.block_until_ready(products(codes))),
         Job("log p(x) by importance sampling", PRODUCTS, count, "samples", 1, likelihood),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import jax
 import tyro
 
 from vae_jax import gallery, measure
@@ -21,8 +22,8 @@ from vae_jax.command_line import command
 from vae_jax.disentanglement import QUICK, SCORES
 from vae_jax.errors import InputError, nearest
 from vae_jax.evaluation import classifier_of
-from vae_jax.experiment import IMPROPER, Config, improper
-from vae_jax.run_folder import plain, read_config, replace_file
+from vae_jax.experiment import IMPROPER
+from vae_jax.run_folder import plain, replace_file
 from vae_jax.sweep import assessment, folder, results
 from vae_jax.sweep.pictures import half_width, setting_of
 from vae_jax.trained import is_sweep, read_run
@@ -63,7 +64,6 @@ def evaluate_run(config: EvaluateConfig, names: tuple[str, ...], out: Path) -> N
     found, representation = measure.everything(
         experiment, params, num_samples=config.samples or 5000, codes=config.codes, score_names=names
     )
-    found["proper_likelihood"] = not improper(read_config(config.run, Config), experiment.data)
     out.mkdir(parents=True, exist_ok=True)
     replace_file(out / "evaluation.json", json.dumps(plain(found), indent=2) + "\n")
     gallery.draw_trained(experiment, params, out)
@@ -76,12 +76,13 @@ def evaluate_run(config: EvaluateConfig, names: tuple[str, ...], out: Path) -> N
 
 def evaluate_sweep(config: EvaluateConfig, names: tuple[str, ...], out: Path) -> None:
     asked = {"samples": config.samples or 100, "codes": config.codes, "scores": list(names)}
-    classifiers: dict[str, Any] = {}  # one for all models of the same data
+    classifiers: dict[Any, Any] = {}  # one for all models of the same images
 
     def measured(experiment, params):
-        name = experiment.data.name
-        if name not in classifiers and experiment.data.train.y is not None:
-            classifiers[name] = classifier_of(experiment.recipe, experiment.keys.test, experiment.data)
+        data, recipe = experiment.data, experiment.recipe
+        seen = data.name, recipe.preprocess
+        if seen not in classifiers and data.train.y is not None:
+            classifiers[seen] = classifier_of(recipe, jax.random.key(0), data)
         found, _ = measure.everything(
             experiment,
             params,
@@ -89,23 +90,27 @@ def evaluate_sweep(config: EvaluateConfig, names: tuple[str, ...], out: Path) ->
             codes=config.codes,
             score_names=names,
             repeats=1,
-            classifier=classifiers.get(name),
+            classifier=classifiers.get(seen),
         )
         return found
 
     out.mkdir(parents=True, exist_ok=True)
     models = assessment.assess(config.run, out / "evaluation.json", asked, measured)
     entries, calibration = assessment.table(models)
-    found = {"asked": asked, "settings": entries, "calibration": calibration, "models": models}
-    replace_file(out / "evaluation.json", json.dumps(plain(found), indent=1) + "\n")
+    path = out / "evaluation.json"
+    written = {"settings": entries, "calibration": calibration, **json.loads(path.read_text())}
+    replace_file(path, json.dumps(plain(written), indent=1) + "\n")
     if all("beta" in entry for entry in entries) and calibration:
         assessment.picture(entries, calibration, out / "scores.png")
-    for row in results.first_of_each([{**entry["model"], "diverged": False} for entry in models], "beta"):
+    which = [{**entry["model"], "diverged": entry["measured"] is None} for entry in models]
+    for row in results.first_of_each(which, "beta"):
         experiment, params, of_model = folder.load(config.run, **row)
         if experiment.images:
             name = f"beta-{row['beta']:g}" if "beta" in row else "first"
             gallery.draw_traversals(experiment, params, of_model["rate_per_latent"], out / "traversals" / name)
     print(report_sweep(entries, calibration))
+    if not all(entry["measured"]["proper_likelihood"] for entry in models if entry["measured"]):
+        print(IMPROPER)
     print(f"See {out / 'evaluation.json'} and the pictures beside it.")
 
 
@@ -140,17 +145,16 @@ def report_run(found: dict[str, Any]) -> str:
 
 def report_sweep(entries: list, calibration: dict) -> str:
     """Every measure of every setting, a row a measure."""
-    measures = [name for name, value in entries[0].items() if isinstance(value, dict)]
-    chosen = [name for name in setting_of(entries[0]) if name not in measures]
-    varied = [name for name in chosen if len({entry.get(name) for entry in entries}) > 1] or ["beta"]
+    measures = dict.fromkeys(name for entry in entries for name, value in entry.items() if isinstance(value, dict))
+    varied = [name for name in setting_of(entries[0]) if len({entry.get(name) for entry in entries}) > 1] or ["beta"]
     lines = [f"{name:<22}" + "".join(f"{entry.get(name, '')!s:>18}" for entry in entries) for name in varied]
     lines[0] += f"{'ceiling':>10}{'chance':>10}"
     for name in measures:
         cells = [f"{entry[name]['mean']:.3f} ± {half_width(entry[name]):.3f}" for entry in entries]
         line = f"{name:<22}" + "".join(f"{cell:>18}" for cell in cells)
-        if name in calibration:
-            line += "".join(f"{calibration[name][part]:>10.3f}" for part in ("ceiling", "chance"))
-        lines.append(line)
+        for part in ("ceiling", "chance"):
+            line += f"{calibration[name][part]:>10.3f}" if part in calibration.get(name, {}) else f"{'':>10}"
+        lines.append(line.rstrip())
     return "\n".join(["", *lines, "±: 95 % interval over seeds."])
 
 

@@ -106,8 +106,10 @@ def main(config: ReproduceConfig) -> None:
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     for name in config.names or ROWS:
         row = ROWS[name]
-        models = found.get(name, {}).get("models", [])
-        for seed in range(len(models), config.seeds):
+        before = found.get(name, {})
+        same = before.get("command") == command_of(row) and before.get("importance_samples") == row.samples
+        models = before["models"] if same else []
+        for seed in range(len(models), config.seeds):  # none that was trained in this way is trained again
             models = [*models, train(row, seed, config.manual_dir)]
             measured = [{"diverged": False, **{key: model[key] for key in ("seed", *MEASURES)}} for model in models]
             (entry,) = settings(measured, MEASURES)

@@ -13,7 +13,7 @@ from vae_jax import figures, gallery, measure, training
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.command_line import command
 from vae_jax.evaluation import evaluate_elbo
-from vae_jax.experiment import IMPROPER, Config, build, improper, tables
+from vae_jax.experiment import IMPROPER, Config, build, tables
 from vae_jax.fit import fit, start
 from vae_jax.run_folder import RunFolder, free_folder
 
@@ -48,7 +48,6 @@ def main(config: Config) -> None:
     images = max(epochs - behind, 0) * training.steps_per_epoch(recipe, data.train) * recipe.batch_size
     summary = {
         **measure.held_out(experiment, state.params),
-        "proper_likelihood": not improper(config, data),
         "steps": int(state.step),
         "seconds": seconds,
         "images_per_second": images / seconds,

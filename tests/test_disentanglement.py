@@ -160,9 +160,26 @@ def test_scores_come_with_their_ceiling_and_chance_computed_once(monkeypatch, tm
     assert len(calls) == 4  # the value twice, ceiling and chance once
     for kept in (tmp_path / "vae_jax").iterdir():  # what is kept is read again; what is damaged, computed again
         kept.write_text("[0.5")
-    assert scores(perfect(names, sizes), names=["mig"])["mig"] == found["mig"] and len(calls) == 7
+    again = scores(perfect(names, sizes), names=["mig"])["mig"]
+    assert (again.value, again.ceiling, again.chance) == (found["mig"].value, found["mig"].ceiling, found["mig"].chance)
+    assert len(calls) == 7
     with pytest.raises(ValueError, match="no score named 'mgi'; expected some of"):
         scores(perfect(names, sizes), names=["mgi"])
+
+
+def test_a_score_without_a_source_is_calibrated_anew(monkeypatch, tmp_path):
+    """As one registered in a notebook."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    function = eval("lambda random, representation: 0.5")
+    function.__module__ = "__main__"
+    monkeypatch.setitem(SCORES, "half", Score("half", function))
+    monkeypatch.setattr("vae_jax.disentanglement.calibration.inspect.getsource", raise_type_error)
+    assert scores(perfect(("a",), (3,)), names=["half"])["half"].ceiling == 0.5
+    assert not [*tmp_path.iterdir()]
+
+
+def raise_type_error(module):
+    raise TypeError(module)
 
 
 def test_codes_of_a_model_are_those_of_its_encoder(key):
@@ -178,6 +195,7 @@ def test_codes_of_a_model_are_those_of_its_encoder(key):
     wanted = np.array([[0, 1]] * 20 + [[2, 0]] * 20)
     codes = np.asarray(expected.mean).reshape(6, 2, 2)
     drawn = found.codes(wanted)
+    np.testing.assert_array_equal(drawn, found.codes(wanted))
     for rows, place in ((slice(0, 20), 1), (slice(20, 40), 4)):
         of_copies = np.abs(drawn[rows, None] - codes[place][None]).max(axis=-1) < 1e-4
         assert of_copies.any(axis=1).all() and of_copies.any(axis=0).all()
@@ -242,6 +260,7 @@ def test_latents_without_a_rate_take_no_part_in_agreement():
     np.testing.assert_allclose(unsupervised_ranking([code, other], rates), 1)
     assert np.all(unsupervised_ranking([code, other], [np.zeros(3), np.ones(3)]) == 0)
     assert np.isnan(unsupervised_ranking([code], [np.ones(3)])).all()
+    assert np.isnan(unsupervised_ranking([code, other], [np.full(3, np.nan)] * 2)).all()  # points have no rate
 
 
 def test_agreement_is_the_papers_formula():

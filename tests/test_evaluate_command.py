@@ -12,11 +12,14 @@ import PIL.Image
 import pytest
 from test_commands import script
 
+from vae_jax import gallery
 from vae_jax.data import DATASETS, Dataset, Examples, Factors, Source
 from vae_jax.disentanglement import SCORES
+from vae_jax.errors import InputError
 from vae_jax.evaluation import sample_quality, samples
 from vae_jax.experiment import Config, build
 from vae_jax.keys import Keys
+from vae_jax.sweep import assessment
 from vae_jax.sweep import folder as sweep_folder
 from vae_jax.sweep.cells import SweepConfig
 
@@ -77,8 +80,10 @@ def test_a_run_is_measured(tmp_path, capsys):
 def test_what_a_model_does_not_have_is_said(tmp_path, capsys):
     script("train").main(Config(out=tmp_path / "ae", loss="ae", **{**SMALL, "data": "digits"}))
     found = evaluate(tmp_path / "ae")
-    for name in ("log_likelihood", "aggregate_posterior", "sample_quality"):
+    for name in ("log_likelihood", "aggregate_posterior"):
         assert found[name] == {"left_out": "the code of ae is a point, which has no density"}
+    assert "held to no prior" in found["sample_quality"]["left_out"]
+    assert not found["proper_likelihood"]  # grey digits
     assert found["disentanglement"]["left_out"] == "the factors of digits are not known"
     assert "no log likelihood: the code of ae is a point" in capsys.readouterr().out
     script("train").main(Config(out=tmp_path / "cvae", loss="cvae", prior="label", **SMALL))
@@ -89,7 +94,7 @@ def test_what_a_model_does_not_have_is_said(tmp_path, capsys):
 
 
 def test_a_sweep_is_measured_and_goes_on_where_it_was_cut(tmp_path, capsys, monkeypatch):
-    sweep = {**SMALL, "betas": (1.0, 4.0), "seeds": 2, "devices": 1, "out": tmp_path / "sweep"}
+    sweep = {**SMALL, "betas": (1.0, 4.0), "seeds": 2, "devices": 2, "out": tmp_path / "sweep"}
     script("sweep").main(SweepConfig(**sweep))
     found = evaluate(tmp_path / "sweep", out=tmp_path / "out")
     assert [entry["beta"] for entry in found["settings"]] == [1.0, 4.0] and len(found["models"]) == 4
@@ -118,18 +123,56 @@ def test_a_sweep_is_measured_and_goes_on_where_it_was_cut(tmp_path, capsys, monk
     assert len(calls) == 5
 
 
+def test_a_sweep_of_unlike_models_is_measured(tmp_path, capsys):
+    """One without densities, one whose prior has no rate of each latent, and one that diverged."""
+    out = tmp_path / "sweep"
+    vary = ("loss=vae,ae", "learning_rate=1e-3,1e30")
+    script("sweep").main(SweepConfig(**{**SMALL, "latent": 2}, vary=vary, seeds=1, devices=2, out=out, beta=None))
+    found = evaluate(out, scores=("modularity",))
+    kinds = {(entry["model"].get("loss"), entry["model"]["learning_rate"] > 1): entry for entry in found["models"]}
+    assert kinds["vae", True]["measured"] is None
+    by = {(entry["loss"], entry["learning_rate"] > 1): entry for entry in found["settings"]}
+    assert by["vae", True]["diverged"] == 1 and by["vae", False]["diverged"] == 0
+    assert by["vae", False]["log_likelihood"]["mean"] < 0 and by["ae", False]["log_likelihood"]["mean"] is None
+    assert "left_out" in kinds["ae", False]["measured"]["log_likelihood"]
+    assert 0 <= by["ae", False]["modularity"]["mean"] <= 1
+    assert "log_likelihood" in capsys.readouterr().out
+
+
+def test_a_prior_without_a_rate_of_each_latent(tmp_path):
+    sweep = {**SMALL, "betas": (1.0,), "seeds": 2, "devices": 2, "prior": "mixture", "out": tmp_path / "sweep"}
+    script("sweep").main(SweepConfig(**sweep))
+    found = evaluate(tmp_path / "sweep", scores=("modularity",))
+    assert 0 <= found["settings"][0]["udr"]["mean"] <= 1
+    assert "against N(0, I)" in found["models"][0]["measured"]["aggregate_posterior"]["left_out"]
+    order, names = gallery.by_rate([3.0], 3)
+    assert list(order) == [0, 1, 2] and names == ["z1", "z2", "z3"]
+
+
+def test_another_sweep_is_not_taken_for_this_one(tmp_path):
+    """Same β and seed, same file: what tells the two apart is the configuration."""
+    calls = []
+    for name, hidden in (("a", (16,)), ("b", (8,)), ("b", (8,))):
+        sweep = {**SMALL, "hidden": hidden, "betas": (1.0,), "seeds": 1, "devices": 2, "out": tmp_path / name}
+        script("sweep").main(SweepConfig(**sweep, resume=(tmp_path / name).exists()))
+        assessment.assess(tmp_path / name, tmp_path / "found.json", {}, lambda *_, name=name: calls.append(name) or {})
+    assert calls == ["a", "b"]
+
+
 MISTAKES = {
     "{}/nothing": "holds no run (config.json cannot be read); expected the --out of one.",
     "{} --scores migg": "--scores migg: no such score; did you mean 'mig'?",
     "{} --samples 0": "--samples 0: expected a whole number of at least 1.",
     "{}/empty": "empty holds no checkpoints; expected the --out of experiments/train.py.",
     "{}/other": "is not what a command of this version wrote",
+    "{}/cut": "the sweep in {}/cut is not finished; go on with it: sweep.py --out {}/cut --resume.",
 }
+CONFIGS = ("empty", '{"data": "digits"}'), ("other", '{"colour": 3}'), ("cut", '{"betas": [1.0]}')
 
 
 @pytest.mark.parametrize("flags", MISTAKES)
 def test_a_mistake_is_one_plain_line(flags, tmp_path, monkeypatch):
-    for name, text in (("empty", '{"data": "digits"}'), ("other", '{"colour": 3}')):
+    for name, text in CONFIGS:
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(text)
     before = sorted(tmp_path.rglob("*"))
@@ -138,7 +181,11 @@ def test_a_mistake_is_one_plain_line(flags, tmp_path, monkeypatch):
     with pytest.raises(SystemExit) as stop:
         module.command(module.main, module.EvaluateConfig, "")
     message = str(stop.value.code)
-    assert message.startswith("error: ") and "\n" not in message and MISTAKES[flags] in message
+    assert (
+        message.startswith("error: ")
+        and "\n" not in message
+        and MISTAKES[flags].replace("{}", str(tmp_path)) in message
+    )
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -152,6 +199,8 @@ def test_samples_that_are_the_data_are_at_chance(key, monkeypatch):
     flat = jnp.broadcast_to(pixels.mean(axis=0).ravel(), images.shape)
     noise = jax.random.permutation(jax.random.clone(key), images, axis=1, independent=True)
     found = []
+    in_order = np.argsort(data.test.y, kind="stable")  # a test set sorted by class is the same test set
+    data = data._replace(test=Examples(data.test.x[in_order], data.test.y[in_order]))
     for drawn in (images, flat, noise):
         monkeypatch.setattr(samples, "_samples", lambda *_, drawn=drawn: drawn)
         found.append(sample_quality(recipe, params, jax.random.clone(key), data))
@@ -159,6 +208,25 @@ def test_samples_that_are_the_data_are_at_chance(key, monkeypatch):
     assert abs(real) < found[0].chance + 2 * found[0].error
     assert min(mean, scrambled) > 5 * found[0].chance
     assert found[0].classifier_accuracy > 0.85 and found[0].samples == 356
+
+
+def test_data_too_small_for_a_classifier_are_refused(key):
+    data, recipe, *_ = build(Config(hidden=(4,)))
+    few = data._replace(test=Examples(data.test.x[:7], data.test.y[:7]))
+    with pytest.raises(InputError, match="digits is too small: 7 test images"):
+        sample_quality(recipe, {}, key, few)
+    with pytest.raises(InputError, match="has no labels"):
+        sample_quality(recipe, {}, key, data._replace(train=Examples(data.train.x)))
+
+
+def test_chance_is_what_real_images_score(key):
+    """Two halves of one law: the statistic is above the 95th percentile about once in twenty."""
+    a, b = jax.random.normal(jax.random.clone(key), (2, 800, 4))
+    chance = np.asarray(samples._chance(jax.random.clone(key), a, b, 4, 100, 200))
+    found = [
+        float(samples._parts(*jax.random.normal(jax.random.fold_in(key, i), (2, 400, 4)), 4).mean()) for i in range(60)
+    ]
+    assert 0.7 < np.std(chance) / np.std(found) < 1.4
 
 
 def test_binary_data_are_compared_with_binary_samples(key):

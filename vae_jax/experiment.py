@@ -11,7 +11,7 @@ from vae_jax import data as data_sets
 from vae_jax.data import DATASETS, PREPROCESS, Dataset
 from vae_jax.errors import InputError, nearest
 from vae_jax.keys import Keys
-from vae_jax.likelihoods import LIKELIHOODS
+from vae_jax.likelihoods import LIKELIHOODS, BernoulliLikelihood
 from vae_jax.losses import LOSSES, Loss
 from vae_jax.model import VAE
 from vae_jax.networks import INITIALIZERS, NETWORKS, Sizes
@@ -195,11 +195,11 @@ def build(config: Config) -> Experiment:
     return Experiment(dataset, recipe, hyper, Keys(config.seed), epochs)
 
 
-def improper(config: Config, dataset: Dataset) -> bool:
+def improper(experiment: Experiment) -> bool:
     """Whether log p(x|z) is no log-likelihood of these data: a Bernoulli's, of pixels between black and white."""
-    if (config.likelihood or LOSSES[config.loss].likelihood) != "bernoulli" or config.preprocess != "grey":
+    recipe, x = experiment.recipe, experiment.data.test.x
+    if not isinstance(recipe.model.likelihood, BernoulliLikelihood) or recipe.preprocess is not PREPROCESS["grey"]:
         return False
-    x = dataset.test.x
     return bool(np.any((x > 0) & (x < (255 if x.dtype == np.uint8 else 1))))
 
 

@@ -91,29 +91,38 @@ def draw_traversals(experiment: Experiment, params: Params, rates: Sequence[floa
     Args:
       experiment: of images.
       params: of the model.
-      rates: of the latents in nats, as `rate_per_latent`; without them (point posteriors) in their own order.
+      rates: of the latents in nats, as `rate_per_latent`; where there is none of each (point posteriors, priors without
+        a closed form) the latents come in their own order.
       out: folder.
     """
     data, recipe, _, keys, _ = experiment
     one = Examples(*(None if leaf is None else jnp.asarray(leaf[:1]) for leaf in data.test))
     code = encode_all(recipe, params, keys.test, one).mean[0]
-    known = np.nan_to_num(np.array(rates, float))
-    order = np.argsort(-known, kind="stable")[:TRAVERSED]
+    order, names = by_rate(rates, len(code))
+    order, names = order[:TRAVERSED], names[:TRAVERSED]
     moved = jnp.stack([code.at[latent].set(step) for latent in order for step in STEPS])
     y = one.y[0] if recipe.loss.conditional else None
     images = np.asarray(decode_means(recipe, params, moved, y))
-    names = [f"z{latent + 1}: {known[latent]:.2f}" for latent in order]
     figures.grid(
         images,
         len(STEPS),
         out / "traversals.png",
-        title="one latent moved (row: rate in nats)",
+        title="a test image's code, one latent moved (beside it: its rate in nats)",
         row_names=names,
         column_names=[f"{step:.1f}".replace("-", "−") for step in STEPS],
     )
     frames = images.reshape(len(order), len(STEPS), *images.shape[1:]).swapaxes(0, 1)
     captions = [f"each latent at {step:+.1f}".replace("-", "−") for step in STEPS]
-    figures.animation(frames, out / "traversals.gif", names=[f"{name} nats" for name in names], captions=captions)
+    figures.animation(frames, out / "traversals.gif", names=names, captions=captions)
+
+
+def by_rate(rates: Sequence[float | None], latent: int) -> tuple[np.ndarray, list[str]]:
+    """Latents from the largest rate down, and their names; in their own order where rates are not known."""
+    known = np.array(rates, float)
+    if len(known) != latent or not np.isfinite(known).all():
+        return np.arange(latent), [f"z{j + 1}" for j in range(latent)]
+    order = np.argsort(-known, kind="stable")
+    return order, [f"z{j + 1}: {known[j]:.2f}" for j in order]
 
 
 def draw_measured(
@@ -125,12 +134,11 @@ def draw_measured(
         figures.bounds(found["log_likelihood"]["bounds"], out / "log_likelihood.png")
     if representation is not None:
         factors, codes = representation.sample(np.random.RandomState(0), TRAIN)
-        rates = np.nan_to_num(np.array(found["test"]["rate_per_latent"], float))
-        order = np.argsort(-rates, kind="stable")
+        order, names = by_rate(found["test"]["rate_per_latent"], codes.shape[1])
         figures.matrix(
             mutual_information(codes, factors)[order],
             out / "factor_information.png",
-            rows=[f"z{latent + 1}: {rates[latent]:.2f}" for latent in order],
+            rows=names,
             columns=representation.names,
             title="what each latent (its rate in nats) knows of each factor",
             unit="mutual information, nats",

@@ -34,5 +34,9 @@ class Keys:
     def codes(self) -> jax.Array:
         return self._of(4)
 
+    @property
+    def measures(self) -> jax.Array:
+        return self._of(5)
+
     def _of(self, use: int) -> jax.Array:
         return jax.random.fold_in(jax.random.key(self.seed), use)

@@ -1,5 +1,6 @@
 """A trained model read back from the folder of its run."""
 
+import json
 from pathlib import Path
 
 from vae_jax.checkpoint import Checkpoints
@@ -11,8 +12,18 @@ from vae_jax.run_folder import read_config
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether a folder is that of a sweep and not of a run."""
-    return (folder / "results.csv").exists()
+    """Whether a folder is that of a sweep and not of a run.
+
+    Raises:
+      InputError: neither is there, or a sweep that is not finished.
+    """
+    try:
+        sweep = "betas" in json.loads((folder / "config.json").read_text())
+    except (OSError, ValueError, TypeError):
+        sweep = False  # `read_run` says what is wrong
+    if sweep and not (folder / "results.csv").exists():
+        raise InputError(f"the sweep in {folder} is not finished; go on with it: sweep.py --out {folder} --resume.")
+    return sweep
 
 
 def read_run(folder: Path) -> tuple[Experiment, Params]:

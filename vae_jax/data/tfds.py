@@ -199,7 +199,7 @@ def _stacked(builder: Any, part: str) -> Examples:
 
 
 def _path(builder: Any, part: str, field: str) -> Path:
-    return Path(builder.data_dir) / f"stacked-{part}-{field}.npy"
+    return Path(builder.data_dir) / f"whole-{part}-{field}.npy"
 
 
 @contextmanager

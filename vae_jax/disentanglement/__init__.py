@@ -42,15 +42,15 @@ class Scored(NamedTuple):
 def scores(
     representation: Representation, *, names: Sequence[str] = QUICK, repeats: int = 1, seed: int = 0
 ) -> dict[str, Scored]:
-    """Disentanglement scores, all on 10,000 examples to fit and 5,000 to test, factors drawn uniformly.
+    """Disentanglement scores, on 10,000 examples to fit and 5,000 to test, factors drawn uniformly.
 
     Ceiling and chance are computed once for each grid, score and number of latents, with the same sample sizes, and
     kept on disk.
 
     Args:
       representation: posterior means of examples of known factors.
-      names: of `SCORES`. `dci`, which fits boosted trees to every factor, and `mig_chen`, which integrates over the
-        whole grid, take minutes and are left out unless named.
+      names: of `SCORES`. `dci`, which fits boosted trees to every factor (`dci_2k`: on 2,000 examples), and `mig_chen`,
+        which integrates over the whole grid, take minutes and are left out unless named.
       repeats: with so many draws of the examples; slow scores once.
       seed: of NumPy's random state.
 

@@ -18,10 +18,10 @@ def unsupervised_ranking(codes: Sequence[np.ndarray], rates: Sequence[np.ndarray
 
     Args:
       codes: of each model, `[n, latent]`, posterior means of the same examples.
-      rates: of each model, `[latent]`, nats.
+      rates: of each model, `[latent]`, nats; NaN where they are not defined.
 
     Returns:
-      `[models]`; NaN for fewer than two models.
+      `[models]`; NaN for fewer than two models, or without rates.
 
     Reference: Duan et al., *Unsupervised model selection for variational disentangled representation learning*, 2020,
     eqs. 2 and 3.
@@ -33,12 +33,12 @@ def unsupervised_ranking(codes: Sequence[np.ndarray], rates: Sequence[np.ndarray
         ordered = rankdata(np.asarray(code)[:, np.asarray(rate) > INFORMATIVE], axis=0)
         ranks.append((ordered - ordered.mean(axis=0)) / np.maximum(ordered.std(axis=0), 1e-12))
     count = len(ranks)
+    if count < 2 or not all(np.isfinite(rate).all() for rate in rates):
+        return np.full(count, np.nan)
     agreement = np.full((count, count), np.nan)
     for i in range(count):
         for j in range(i):
             agreement[i, j] = agreement[j, i] = _pairing(np.abs(ranks[i].T @ ranks[j]) / len(ranks[i]))
-    if count < 2:
-        return np.full(count, np.nan)
     return np.nanmedian(agreement, axis=1)
 
 

@@ -5,10 +5,12 @@ import inspect
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from vae_jax.disentanglement import table
 from vae_jax.disentanglement.table import SCORES, noise, perfect
 from vae_jax.run_folder import replace_file
 
@@ -20,20 +22,35 @@ def ceiling_and_chance(
 
     Kept in `$XDG_CACHE_HOME/vae_jax` (`~/.cache/vae_jax`), under a name that changes with the code of the score.
     """
-    module = sys.modules[SCORES[name].function.__module__]
-    text = json.dumps([name, names, sizes, latent, seed, inspect.getsource(module)])
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    path = base / "vae_jax" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
-    try:
-        ceiling, chance = json.loads(path.read_text())
-        return float(ceiling), float(chance)
-    except (OSError, ValueError, TypeError):
-        pass  # not computed yet, or not readable: compute it
+    path = _place([name, names, sizes, latent, seed], SCORES[name].function)
+    if path and (kept := _read(path)):
+        return kept
     both = perfect(names, sizes), noise(names, sizes, latent)
     ceiling, chance = (SCORES[name].function(np.random.RandomState(seed), code) for code in both)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, json.dumps([ceiling, chance]))
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, json.dumps([ceiling, chance]))
     except OSError:
         pass  # a home that cannot be written costs the time again, no more
     return ceiling, chance
+
+
+def _read(path: Path) -> tuple[float, float] | None:
+    """What is kept, or None where it was not computed yet or cannot be read."""
+    try:
+        ceiling, chance = map(float, json.loads(path.read_text()))
+        return ceiling, chance
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _place(what: list, function: Callable) -> Path | None:
+    """A file named for what is computed and by which code; None for code without a source, as in a notebook."""
+    try:
+        sources = [inspect.getsource(sys.modules[function.__module__]), inspect.getsource(table)]
+    except (OSError, TypeError):
+        return None
+    digest = hashlib.sha256(json.dumps([*what, *sources]).encode()).hexdigest()
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "vae_jax" / f"{what[0]}-{digest[:16]}.json"

@@ -46,7 +46,7 @@ def represent(
     return Representation(
         factors.names,
         factors.sizes,
-        partial(_look_up, means, factors, np.random.RandomState(0)),
+        partial(_look_up, means, factors),
         posterior if isinstance(posterior, Normal) else None,
     )
 
@@ -59,7 +59,8 @@ def _encode(recipe: Recipe, params: Params, key: Array, x: Array) -> Any:
     return jax.vmap(one)(jax.random.split(key, len(x)), x)
 
 
-def _look_up(means: np.ndarray, factors: Factors, random: np.random.RandomState, wanted: np.ndarray) -> np.ndarray:
-    """Codes of images of the factors `[n, factors]`; where there are copies, of any of them."""
-    place = np.ravel_multi_index(tuple(np.asarray(wanted).T), factors.sizes) * factors.copies
-    return means[place if factors.copies == 1 else place + random.randint(0, factors.copies, len(wanted))]
+def _look_up(means: np.ndarray, factors: Factors, wanted: np.ndarray) -> np.ndarray:
+    """Codes of images of the factors `[n, factors]`; of copies any, the same ones for the same question."""
+    place = np.ravel_multi_index(tuple(np.asarray(wanted).T), factors.sizes)
+    random = np.random.RandomState(int(place.sum()) % 2**32)
+    return means[place * factors.copies + random.randint(0, factors.copies, len(wanted))]

@@ -10,6 +10,7 @@ from jax import Array, lax
 
 from vae_jax.data.table import Dataset, Examples
 from vae_jax.distributions import draw
+from vae_jax.errors import InputError
 from vae_jax.losses import mmd2
 from vae_jax.model import Params
 from vae_jax.training import Recipe
@@ -24,7 +25,8 @@ class SampleQuality(NamedTuple):
       feature_mmd2: squared maximum mean discrepancy between samples and test images, unbiased, of features of mean 0
         and variance 1 over test images; RBF kernel exp(−|a − b|²/(2·features)).
       error: its standard error, over disjoint parts of the samples.
-      chance: the 95th percentile of the same statistic between training images and test images.
+      chance: the 95th percentile of the same statistic, from as many images in as many parts, between training images
+        and test images.
       classifier_accuracy: of the classifier on test images.
       samples: how many of each.
     """
@@ -49,8 +51,10 @@ def train_classifier(x: np.ndarray, y: np.ndarray) -> Any:
 
 
 def classifier_of(recipe: Recipe, key: Array, data: Dataset) -> Any:
-    """`train_classifier` on the first 20,000 training images as the model sees them."""
-    return train_classifier(_seen(recipe, key, data.train), np.asarray(data.train.y[:FITTED]))
+    """`train_classifier` on up to 20,000 training images, taken at random, as the model sees them."""
+    key_rows, key_pixels = jax.random.split(key)
+    x, y = _seen(recipe, key_rows, key_pixels, data.train)
+    return train_classifier(x, y)
 
 
 def sample_quality(
@@ -61,47 +65,60 @@ def sample_quality(
     Where all real pixels are black or white, samples are draws from p(x|z); elsewhere its means, as in the pictures.
 
     Args:
-      recipe: of a model with a prior.
+      recipe: of a model that is trained to generate from its prior.
       params: of the model.
       key: a typed key.
       data: labelled; the classifier learns from the training part.
       classifier: from `classifier_of`; trained here by default.
-      parts: the statistic is the mean over so many parts of up to 500 samples and 500 test images.
+      parts: the statistic is the mean over so many parts of up to 500 samples and 500 test images, at random.
 
     Raises:
-      ValueError: data without labels; or a code that is a point, for which there is no prior to sample.
+      InputError: data without labels, or too few; or a code that no prior was held to.
 
     Reference: Gretton et al., *A kernel two-sample test*, 2012, eq. 3.
     """
-    if data.train.y is None:
-        raise ValueError(f"{data.name} has no labels; the features are those of a classifier of real images.")
-    if recipe.loss.posterior != "normal":
-        raise ValueError(f"loss {recipe.loss.name!r} has a point for a posterior, and no prior to sample from.")
-    key_train, key_test, key_classifier, key_samples, key_rows = jax.random.split(key, 5)
+    _expect_labels(data, parts)
+    if recipe.loss.posterior != "normal" and "prior_samples" not in recipe.loss.needs:
+        raise InputError(f"the codes of {recipe.loss.name} are held to no prior that could be sampled from")
+    key_train, key_test, key_pixels, key_classifier, key_samples, key_chance = jax.random.split(key, 6)
     size = min(500, len(data.test.x) // parts)
-    train, test = _seen(recipe, key_train, data.train), _seen(recipe, key_test, data.test)
+    n = parts * size
     if classifier is None:
         classifier = classifier_of(recipe, key_classifier, data)
-    y = jnp.asarray(data.test.y[: parts * size]) if recipe.loss.conditional else None
+    train, _ = _seen(recipe, key_train, key_pixels, data.train)
+    test, y = _seen(recipe, key_test, jax.random.fold_in(key_pixels, 1), data.test)
+    labels = jnp.asarray(y[:n]) if recipe.loss.conditional else None
     black_or_white = bool(np.all((test == 0) | (test == 1)))
-    drawn = np.asarray(_samples(recipe, params, key_samples, parts * size, y, black_or_white))
+    drawn = np.asarray(_samples(recipe, params, key_samples, n, labels, black_or_white))
     features = [_features(classifier, part) for part in (drawn, test, train)]
     middle, scale = features[1].mean(axis=0), np.maximum(features[1].std(axis=0), 1e-6)
     samples, real, other = (jnp.asarray((part - middle) / scale, jnp.float32) for part in features)
-    found = np.asarray(_parts(samples, real[: parts * size], parts), np.float64)
-    chance = np.asarray(_chance(key_rows, other, real, size, 40))
+    found = np.asarray(_parts(samples, real[:n], parts), np.float64)
+    chance = np.asarray(_chance(key_chance, other, real, parts, size, 40))
     return SampleQuality(
         float(found.mean()),
         float(found.std(ddof=1) / np.sqrt(parts)),
         float(np.quantile(chance, 0.95)),
-        float(classifier.score(test, np.asarray(data.test.y[:FITTED]))),
-        parts * size,
+        float(classifier.score(test, y)),
+        n,
     )
 
 
-def _seen(recipe: Recipe, key: Array, data: Examples) -> np.ndarray:
-    """The first images as the model sees them, flat, `[n, pixels]`."""
-    return np.asarray(_flat(recipe, key, jnp.asarray(data.x[:FITTED])))
+def _expect_labels(data: Dataset, parts: int) -> None:
+    if data.train.y is None or data.test.y is None:
+        raise InputError(f"{data.name} has no labels to train a classifier on, whose features it takes")
+    fewest = np.bincount(data.train.y).min()
+    if len(data.test.x) < 2 * parts or fewest < 10:
+        raise InputError(
+            f"{data.name} is too small: {len(data.test.x)} test images and {fewest} training images of some class; "
+            f"expected at least {2 * parts} and 10"
+        )
+
+
+def _seen(recipe: Recipe, key_rows: Array, key_pixels: Array, data: Examples) -> tuple[np.ndarray, np.ndarray]:
+    """Images as the model sees them, flat, `[n, pixels]`, and their labels; up to 20,000 in random order."""
+    rows = np.asarray(jax.random.permutation(key_rows, len(data.x)))[:FITTED]
+    return np.asarray(_flat(recipe, key_pixels, jnp.asarray(data.x[rows]))), np.asarray(data.y[rows])
 
 
 @partial(jax.jit, static_argnums=0)
@@ -126,15 +143,18 @@ def _features(classifier: Any, x: np.ndarray) -> np.ndarray:
 
 @partial(jax.jit, static_argnums=2)
 def _parts(a: Array, b: Array, parts: int) -> Array:
+    """The statistic of each of several parts, `[parts]`."""
     return lax.map(lambda pair: mmd2(*pair), tuple(part.reshape(parts, -1, part.shape[1]) for part in (a, b)))
 
 
-@partial(jax.jit, static_argnums=(3, 4))
-def _chance(key: Array, a: Array, b: Array, size: int, repeats: int) -> Array:
-    """The statistic of random parts of two sets of real images."""
+@partial(jax.jit, static_argnums=(3, 4, 5))
+def _chance(key: Array, a: Array, b: Array, parts: int, size: int, repeats: int) -> Array:
+    """The mean over parts of random rows of two sets of real images, so many times, `[repeats]`."""
+    size = min(size, len(a) // parts)
 
     def one(index):
         keys = jax.random.split(jax.random.fold_in(key, index))
-        return mmd2(*(part[jax.random.permutation(k, len(part))[:size]] for k, part in zip(keys, (a, b), strict=True)))
+        drawn = (x[jax.random.permutation(k, len(x))[: parts * size]] for k, x in zip(keys, (a, b), strict=True))
+        return _parts(*drawn, parts).mean()
 
     return lax.map(one, jnp.arange(repeats))

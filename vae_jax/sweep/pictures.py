@@ -40,15 +40,7 @@ def rate_distortion(
     """
     from matplotlib.figure import Figure
 
-    lines: dict[str, list[Row]] = {}
-    varied = [name for name in setting_of(entries[0]) if len({entry.get(name) for entry in entries}) > 1]
-    for entry in entries:
-        label = ", ".join(
-            f"{name} {entry.get(name):g}" if isinstance(entry.get(name), float) else f"{name} {entry.get(name)}"
-            for name in varied
-            if name != "beta"
-        )
-        lines.setdefault(label, []).append(entry)
+    lines = lines_of(entries)
     figure = Figure(figsize=(7, 5), layout="constrained")
     axis = figure.subplots()
     if exact is not None:
@@ -78,6 +70,20 @@ def rate_distortion(
     axis.margins(x=0.12, y=0.12)
     axis.legend(fontsize="small")
     return figures.save(figure, path)
+
+
+def lines_of(entries: Sequence[Row]) -> dict[str, list[Row]]:
+    """Entries that differ in β alone, together under what sets them apart from the others."""
+    names = setting_of(entries[0])
+    varied = [name for name in names if name != "beta" and len({entry.get(name) for entry in entries}) > 1]
+    lines: dict[str, list[Row]] = {}
+    for entry in entries:
+        values = [(name, entry.get(name)) for name in varied]
+        label = ", ".join(
+            f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in values
+        )
+        lines.setdefault(label, []).append(entry)
+    return lines
 
 
 def traversals(models: Sequence[tuple[Experiment, Params, Row]], path: Path) -> Path:
@@ -140,7 +146,8 @@ def _name_points(axis: Any, points: np.ndarray, betas: Sequence[float | None]) -
 
 def setting_of(entry: Row) -> Row:
     """The choices of an entry of `settings`, without its measures."""
-    return {name: value for name, value in setting(entry).items() if name not in ("seeds", "seconds")}
+    chosen = {name: value for name, value in setting(entry).items() if not isinstance(value, dict)}
+    return {name: value for name, value in chosen.items() if name not in ("seeds", "seconds")}
 
 
 def half_width(measure: Row) -> float:
@@ -153,8 +160,8 @@ def _traverse(experiment: Experiment, params: Params, row: Row) -> np.ndarray:
     one = jax.tree.map(lambda leaf: leaf[:1], data.test)
     means = encode_all(recipe, params, Keys(int(row["seed"])).test, one).mean[0]
     x = recipe.preprocess(jax.random.key(0), jnp.asarray(one.x[0]))
-    rates = np.nan_to_num(np.array(row["rate_per_latent"], float))  # a point posterior has none
-    largest = np.argsort(rates)[::-1][:SHOWN]
+    order, _ = gallery.by_rate(row["rate_per_latent"], len(means))
+    largest = order[:SHOWN]
     codes = [means] + [means.at[latent].set(step) for latent in largest for step in STEPS]
     y = None if one.y is None or not recipe.loss.conditional else jnp.asarray(one.y[0])
     decoded = np.asarray(gallery.decode_means(recipe, params, jnp.stack(codes), y))

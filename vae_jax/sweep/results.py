@@ -42,6 +42,7 @@ def settings(rows: Sequence[Row], measures: Sequence[str] = MEASURES) -> list[Ro
     """Rows that differ in nothing but their seed, gathered: of each measure the mean and its 95 % interval.
 
     The interval is Student's, mean ± t(n − 1)·s/√n over the n seeds that did not diverge; None with fewer than two.
+    What a model does not have is NaN.
 
     Args:
       rows: of models.
@@ -61,7 +62,7 @@ def settings(rows: Sequence[Row], measures: Sequence[str] = MEASURES) -> list[Ro
         whole = [row for row in group if not row["diverged"]]
         entry: Row = {**setting(group[0], measures), "seeds": len(group), "diverged": len(group) - len(whole)}
         for name in measures:
-            values = np.array([row[name] for row in whole], float)
+            values = np.array([row.get(name, np.nan) for row in whole], float)
             mean = float(values.mean()) if len(values) else float("nan")
             interval = None
             if len(values) > 1:
