@@ -93,8 +93,13 @@ class RunFolder:
             raise InputError(f"{self.path} holds another run: {'; '.join(other)}. Choose another --out, or match it.")
 
 
-def read_config(path: Path, kind: type[ConfigT]) -> ConfigT:
+def read_config(path: Path, kind: type[ConfigT], *, of: str = "run") -> ConfigT:
     """The configuration that `RunFolder` wrote, as the dataclass that it was.
+
+    Args:
+      path: the folder.
+      kind: the dataclass.
+      of: what the folder should hold, for the message when it does not.
 
     Raises:
       InputError: there is none, or it is of another kind.
@@ -106,7 +111,7 @@ def read_config(path: Path, kind: type[ConfigT]) -> ConfigT:
             values[name] = Path(values[name]) if values.get(name) else None
         return kind(**values)
     except OSError as error:
-        raise InputError(f"{path} holds no run (config.json cannot be read); expected the --out of one.") from error
+        raise InputError(f"{path} holds no {of} (config.json cannot be read); expected the --out of one.") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path / 'config.json'} is not what a command of this version wrote ({error}).") from error
 

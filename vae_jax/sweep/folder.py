@@ -126,7 +126,7 @@ def load(out: Path, **wanted: Any) -> tuple[Experiment, Params, Row]:
     Raises:
       InputError: no sweep is there, or no such model.
     """
-    config = read_config(out, SweepConfig)
+    config = read_config(out, SweepConfig, of="sweep")
     for chunk in read_chunks(out / "checkpoints"):
         for index, row in enumerate(chunk.rows or []):
             if all(row.get(name) == value for name, value in wanted.items()):
