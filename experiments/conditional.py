@@ -16,9 +16,9 @@ import numpy as np
 from vae_jax import gallery
 from vae_jax.command_line import command
 from vae_jax.errors import InputError
-from vae_jax.evaluation import encode_all
+from vae_jax.evaluation import encode_all, train_classifier
 from vae_jax.experiment import Config, Experiment, build
-from vae_jax.fit import trained
+from vae_jax.trained import train
 
 SAMPLES = 2000
 REAL = 60_000  # images that the classifier is trained on, at most
@@ -30,22 +30,17 @@ class ConditionalConfig(Config):
 
 
 def main(config: ConditionalConfig) -> None:
-    from sklearn.neural_network import MLPClassifier
-
     out = config.out or Path("runs") / f"{Path(config.data).stem}-conditional"
     conditional, plain = (build(replace(config, loss=loss)) for loss in ("cvae", "vae"))
     data, recipe, *_ = conditional
     if not conditional.images:
         raise InputError(f"--data {config.data}: expected labelled images.")
     out.mkdir(parents=True, exist_ok=True)
-    classifier = MLPClassifier((256,), max_iter=100, early_stopping=True, random_state=0)
-    classifier.fit(_pixels(conditional, data.train.x[:REAL]), data.train.y[:REAL])
+    classifier = train_classifier(_pixels(conditional, data.train.x[:REAL]), data.train.y[:REAL])
     y = np.arange(SAMPLES) % data.classes
     results: dict[str, Any] = {"classifier_accuracy": classifier.score(_pixels(conditional, data.test.x), data.test.y)}
     for experiment in (conditional, plain):
-        params = trained(
-            experiment.recipe, experiment.keys.train, experiment.hyper, data.train, experiment.epochs
-        ).params
+        params = train(experiment)
         results[f"label_from_code_{experiment.recipe.loss.name}"] = label_from_code(experiment, params)
         if experiment is conditional:
             images = recipe.model.generate(experiment.keys.pictures, params, SAMPLES, jnp.asarray(y))

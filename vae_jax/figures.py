@@ -139,6 +139,36 @@ def bounds(bounds: Mapping[int, tuple[float, float]], path: Path) -> Path:
     return save(figure, path)
 
 
+def curves(
+    x: ArrayLike, values: Mapping[str, ArrayLike], path: Path, *, title: str, x_label: str, y_label: str
+) -> Path:
+    """Several lines over the same axis, each under its name."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axis = figure.subplots()
+    for name, y in values.items():
+        axis.plot(np.asarray(x), np.asarray(y), "o-", ms=4, lw=1.5, label=name)
+    axis.set(title=title, xlabel=x_label, ylabel=y_label, ylim=(0, None))
+    axis.grid(alpha=0.3)
+    axis.legend()
+    return save(figure, path)
+
+
+def manifold(points: ArrayLike, lines: Mapping[str, ArrayLike], path: Path, *, title: str) -> Path:
+    """Points `[n, 2]`, and what one latent draws among them, `[steps, 2]` a model."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4.5), layout="constrained")
+    axis = figure.subplots()
+    axis.scatter(*np.asarray(points).T, s=4, color="0.7", label="data")
+    for name, line in lines.items():
+        axis.plot(*np.asarray(line).T, lw=2.5, label=name)
+    axis.set(title=title, xlabel="x₁", ylabel="x₂", aspect="equal")
+    axis.legend()
+    return save(figure, path)
+
+
 def matrix(
     values: np.ndarray, path: Path, *, rows: Sequence[str], columns: Sequence[str], title: str, unit: str
 ) -> Path:

@@ -1,4 +1,4 @@
-"""A trained model read back from the folder of its run."""
+"""A trained model: trained now, or read back from the folder of its run."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,15 @@ from pathlib import Path
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.errors import InputError
 from vae_jax.experiment import Config, Experiment, build
-from vae_jax.fit import start
+from vae_jax.fit import start, trained
 from vae_jax.model import Params
 from vae_jax.run_folder import read_config
+
+
+def train(experiment: Experiment) -> Params:
+    """The parameters after all epochs of an experiment, with a progress bar; nothing is written."""
+    data, recipe, hyper, keys, epochs = experiment
+    return trained(recipe, keys.train, hyper, data.train, epochs).params
 
 
 def is_sweep(folder: Path) -> bool:
