@@ -17,8 +17,10 @@ SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (64, 64, 1), (20, 30, 3)]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize(
+    ("shape", "likelihood"),
+    [(shape, "bernoulli") for shape in SHAPES[:-1]] + [(SHAPES[-1], name) for name in LIKELIHOODS],
+)
 def test_every_network_maps_images_to_codes_and_back(network, shape, likelihood, key):
     entry, outputs = NETWORKS[network], LIKELIHOODS[likelihood].outputs
     hidden = (16,) * len(entry.hidden)

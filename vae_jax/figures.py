@@ -140,16 +140,26 @@ def bounds(bounds: Mapping[int, tuple[float, float]], path: Path) -> Path:
 
 
 def curves(
-    x: ArrayLike, values: Mapping[str, ArrayLike], path: Path, *, title: str, x_label: str, y_label: str
+    x: ArrayLike,
+    values: Mapping[str, ArrayLike],
+    path: Path,
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    log_x: bool = False,
 ) -> Path:
-    """Several lines over the same axis, each under its name."""
+    """Several lines over the same axis, each under its name; from zero up where none is negative."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     axis = figure.subplots()
+    marks = "o-" if len(np.asarray(x)) < 40 else "-"
     for name, y in values.items():
-        axis.plot(np.asarray(x), np.asarray(y), "o-", ms=4, lw=1.5, label=name)
-    axis.set(title=title, xlabel=x_label, ylabel=y_label, ylim=(0, None))
+        axis.plot(np.asarray(x), np.asarray(y), marks, ms=4, lw=1.5, label=name)
+    axis.set(title=title, xlabel=x_label, ylabel=y_label, xscale="log" if log_x else "linear")
+    if all(np.min(np.asarray(y)) >= 0 for y in values.values()):
+        axis.set_ylim(0, None)
     axis.grid(alpha=0.3)
     axis.legend()
     return save(figure, path)

@@ -1,0 +1,56 @@
+"""The notebooks run from start to end, with little training and (slow) as they stand; they are kept with pictures."""
+
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+QUICK = {"EPOCHS": 2, "SPRITES_EPOCHS": 1, "STEPS": 50, "SCORES": ("mig",)}  # in place of what a notebook sets
+CELL_SECONDS = 60
+
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def execute(path: Path, folder: Path, monkeypatch, **parameters) -> None:
+    """Run a notebook in a folder of its own; those of `parameters` that it has replace its own values."""
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(path.parent.parent), os.environ.get("PYTHONPATH", "")]))
+    notebook = nbformat.read(path, 4)
+    place = next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", ()))
+    has = {name: value for name, value in parameters.items() if name in notebook.cells[place].source}
+    assert has or not parameters
+    lines = "\n".join(f"{name} = {value!r}" for name, value in has.items())
+    notebook.cells.insert(place + 1, nbformat.v4.new_code_cell(lines))
+    (folder / "notebooks").mkdir()
+    where = {"metadata": {"path": str(folder / "notebooks")}}
+    NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", resources=where).execute()
+
+
+@each
+def test_runs_with_little_training(path, tmp_path, monkeypatch):
+    execute(path, tmp_path, monkeypatch, **QUICK)
+
+
+@pytest.mark.slow
+@each
+def test_runs_as_it_stands(path, tmp_path, monkeypatch):
+    execute(path, tmp_path, monkeypatch)
+
+
+@each
+def test_is_kept_with_its_pictures(path):
+    notebook = nbformat.read(path, 4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert all(output.output_type != "error" and output.get("name") != "stderr" for output in outputs)
+    shown = sum("Image(" in cell.source for cell in cells)
+    assert shown >= 2 and shown == sum("image/png" in output.get("data", {}) for output in outputs)
+    assert path.stat().st_size < 500_000
+
+
+def test_there_are_six():
+    assert [path.stem[0] for path in NOTEBOOKS] == list("123456")
