@@ -1,13 +1,24 @@
-"""The README's Python runs as it stands."""
+"""The Python of README and CONTRIBUTING runs as it stands."""
 
 import re
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+from vae_jax import Bernoulli, Normal
+from vae_jax.losses import table
+
+ROOT = Path(__file__).parent.parent
+
+
+def blocks(name: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
+
+
+BLOCKS = blocks("README.md")
 
 
 def test_there_are_blocks():
@@ -19,3 +30,14 @@ def test_block_runs(block):
     # A reader's interpreter is not as strict as the tests': rank promotion is jax's default there.
     with jax.numpy_rank_promotion("allow"):
         exec(compile(block, "README.md", "exec"), {})
+
+
+def test_the_example_of_a_loss_enters_the_table(monkeypatch, key):
+    (block,) = blocks("CONTRIBUTING.md")
+    monkeypatch.setattr(table, "LOSSES", {})
+    exec(compile(block, "CONTRIBUTING.md", "exec"), {})
+    loss = table.LOSSES["rate-budget"]
+    assert loss.hyper == {"weight": 4.0, "budget": 3.0} and loss.summary.startswith("Rate budget: ")
+    encode, decode = lambda x: Normal(x[:2], x[2:]), lambda z: Bernoulli(jnp.tile(z, 2))
+    value, terms = loss.function(key, jnp.array([0.5, 1.0, 0.0, -1.0]), encode, decode, **loss.hyper)
+    np.testing.assert_allclose(value, terms.distortion + 4 * np.log1p(np.exp(terms.rate - 3)), rtol=1e-6)
