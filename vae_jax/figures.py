@@ -111,10 +111,11 @@ def aggregate_posterior(codes: np.ndarray, path: Path, *, most: int = 12) -> Pat
     for j, axis in enumerate(axes[:shown]):
         axis.hist(np.clip(codes[:, j], -4, 4), edges, density=True, alpha=0.6, label="codes")
         axis.plot(edges, np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi), "k", lw=1, label="N(0, 1)")
-        axis.set(title=f"z{j + 1}", yticks=[])
+        axis.set(xlabel=f"z{j + 1}", yticks=[])
     for axis in axes[shown:]:
         axis.set_visible(False)
     axes[0].legend(fontsize="small")
+    axes[0].set_ylabel("density")
     figure.suptitle("sampled codes of the test set against the prior")
     return save(figure, path)
 

@@ -76,7 +76,7 @@ class RunFolder:
                     self._events.add_scalar(f"{name}/{part}", value, row["step"])
 
     def summarise(self, summary: Mapping[str, Any]) -> None:
-        """Write `summary.json`, last of all."""
+        """Write `summary.json`, after the last row."""
         if self._events is not None:
             self._events.close()
         replace_file(self.path / "summary.json", json.dumps(plain(summary), indent=2) + "\n")
