@@ -107,7 +107,7 @@ def draw_traversals(experiment: Experiment, params: Params, rates: Sequence[floa
         images,
         len(STEPS),
         out / "traversals.png",
-        title="a test image's code with one latent (and its rate in nats) set to the value below",
+        title="one latent (its rate in nats) set to the value below",
         row_names=names,
         column_names=[f"{step:.1f}".replace("-", "−") for step in STEPS],
     )
