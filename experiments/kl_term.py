@@ -18,7 +18,7 @@ from vae_jax.command_line import command
 from vae_jax.errors import InputError
 from vae_jax.evaluation import encode_all, evaluate_elbo, prior_match
 from vae_jax.experiment import Config, build
-from vae_jax.fit import trained
+from vae_jax.trained import train
 
 SAMPLES = 2000
 
@@ -43,11 +43,11 @@ def main(config: KlTermConfig) -> None:
     results["confidence_real"] = _confidence(classifier, _flat(data.test.x))
     rows = {}
     for beta in config.betas:
-        data, recipe, hyper, keys, epochs = build(replace(config, beta=beta))
-        state = trained(recipe, keys.train, hyper, data.train, epochs)
-        posterior = encode_all(recipe, state.params, keys.test, data.test)
-        images = np.asarray(recipe.model.generate(keys.pictures, state.params, SAMPLES))
-        test = evaluate_elbo(recipe, state.params, keys.test, data.test)
+        experiment = build(replace(config, beta=beta))
+        params = train(experiment)
+        posterior = encode_all(recipe, params, keys.test, data.test)
+        images = np.asarray(recipe.model.generate(keys.pictures, params, SAMPLES))
+        test = evaluate_elbo(recipe, params, keys.test, data.test)
         results[f"beta_{beta:g}"] = {
             "mean_posterior_sigma": float(jnp.mean(jnp.exp(0.5 * posterior.log_var))),
             "mmd2_to_prior": prior_match(posterior, keys.codes).mmd2,

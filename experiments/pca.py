@@ -15,8 +15,8 @@ from vae_jax.command_line import command
 from vae_jax.data import Examples
 from vae_jax.evaluation import evaluate_elbo, reconstruct
 from vae_jax.experiment import Config, build
-from vae_jax.fit import trained
 from vae_jax.pca import pca
+from vae_jax.trained import train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +30,20 @@ def main(config: PcaConfig) -> None:
     out.mkdir(parents=True, exist_ok=True)
     table = []
     for latent in config.latents:
-        data, recipe, hyper, keys, epochs = build(replace(config, latent=latent, loss="ae", likelihood="gaussian"))
-        state = trained(recipe, keys.train, hyper, data.train, epochs)
+        experiment = build(replace(config, latent=latent, loss="ae", likelihood="gaussian"))
+        data, recipe, hyper, keys, _ = experiment
+        params = train(experiment)
         pixels = np.asarray(jax.vmap(recipe.preprocess, (None, 0))(keys.train, data.train.x))
         linear, directions = pca(pixels, latent)
         baseline = replace(recipe, model=linear)
         errors = {
-            name: evaluate_elbo(r, params, keys.test, data.test)["mean_squared_error"]
-            for name, r, params in (("pca", baseline, directions), ("autoencoder", recipe, state.params))
+            name: evaluate_elbo(r, weights, keys.test, data.test)["mean_squared_error"]
+            for name, r, weights in (("pca", baseline, directions), ("autoencoder", recipe, params))
         }
         table.append({"latent": latent, **errors})
         if pixels.ndim == 4:
             first = Examples(data.test.x[:10])
-            of_ae = reconstruct(recipe, state.params, keys.test, first, hyper)
+            of_ae = reconstruct(recipe, params, keys.test, first, hyper)
             of_pca = reconstruct(baseline, directions, keys.test, first, hyper)
             rows = {"original": of_ae.original, "PCA": of_pca.decoded, "autoencoder": of_ae.decoded}
             figures.image_rows(rows, out / f"reconstructions-{latent}.png", title=f"{latent} latents")

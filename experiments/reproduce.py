@@ -21,11 +21,11 @@ from vae_jax.command_line import command
 from vae_jax.errors import InputError, nearest
 from vae_jax.evaluation import evaluate_elbo, log_likelihood
 from vae_jax.experiment import Config, build
-from vae_jax.fit import trained
 from vae_jax.keys import Keys
 from vae_jax.run_folder import plain, replace_file
 from vae_jax.sweep import settings
 from vae_jax.sweep.pictures import half_width
+from vae_jax.trained import train
 
 MEASURES = ("negative_elbo", "distortion", "rate", "nll")
 
@@ -110,7 +110,7 @@ def main(config: ReproduceConfig) -> None:
         same = before.get("command") == command_of(row) and before.get("importance_samples") == row.samples
         models = before["models"] if same else []
         for seed in range(len(models), config.seeds):  # none that was trained in this way is trained again
-            models = [*models, train(row, seed, config.manual_dir)]
+            models = [*models, train_and_measure(row, seed, config.manual_dir)]
             measured = [{"diverged": False, **{key: model[key] for key in ("seed", *MEASURES)}} for model in models]
             (entry,) = settings(measured, MEASURES)
             found[name] = {
@@ -127,13 +127,13 @@ def main(config: ReproduceConfig) -> None:
     print(f"See {path}.")
 
 
-def train(row: Published, seed: int, manual_dir: Path | None) -> dict[str, Any]:
+def train_and_measure(row: Published, seed: int, manual_dir: Path | None) -> dict[str, Any]:
     """One seed, trained and measured."""
     folder = manual_dir and manual_dir / row.choices["data"]
     experiment = build(Config(seed=seed, manual_dir=folder, **row.choices))
-    data, recipe, hyper, keys, epochs = experiment
+    data, recipe, _, keys, _ = experiment
     started = time.perf_counter()
-    params = trained(recipe, keys.train, hyper, data.train, epochs).params
+    params = train(experiment)
     seconds = time.perf_counter() - started
     test = evaluate_elbo(recipe, params, Keys(seed).test, data.test)
     likelihood = log_likelihood(recipe, params, keys.codes, data.test, num_samples=row.samples)

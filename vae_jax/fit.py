@@ -76,14 +76,6 @@ def start(recipe: Recipe, key: jax.Array, data: Examples) -> State:
     return jax.jit(training.init, static_argnums=0)(recipe, key, jax.tree.map(lambda leaf: leaf[:1], data))
 
 
-def trained(recipe: Recipe, key: jax.Array, hyper: Hyper, data: Examples, epochs: int) -> State:
-    """The state after `epochs` of `fit` from the beginning, with its progress bar."""
-    state = start(recipe, key, data)
-    for _, last, _ in fit(recipe, state, key, hyper, data, epochs=epochs):
-        state = last
-    return state
-
-
 def part_of_epoch(in_epoch: int, most: int = 100) -> int:
     """Steps between two words of progress: the largest divisor up to `most`, so that one program serves all parts."""
     best = max(count for count in range(1, min(most, in_epoch) + 1) if in_epoch % count == 0)

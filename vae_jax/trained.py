@@ -6,7 +6,7 @@ from pathlib import Path
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.errors import InputError
 from vae_jax.experiment import Config, Experiment, build
-from vae_jax.fit import start, trained
+from vae_jax.fit import fit, start
 from vae_jax.model import Params
 from vae_jax.run_folder import read_config
 
@@ -14,7 +14,10 @@ from vae_jax.run_folder import read_config
 def train(experiment: Experiment) -> Params:
     """The parameters after all epochs of an experiment, with a progress bar; nothing is written."""
     data, recipe, hyper, keys, epochs = experiment
-    return trained(recipe, keys.train, hyper, data.train, epochs).params
+    state = start(recipe, keys.train, data.train)
+    for _, last, _ in fit(recipe, state, keys.train, hyper, data.train, epochs=epochs):
+        state = last
+    return state.params
 
 
 def is_sweep(folder: Path) -> bool:
