@@ -129,8 +129,8 @@ def test_a_published_row_is_trained_measured_and_kept(tmp_path, capsys, monkeypa
     row = module.Published(choices, {"negative_elbo": 30.0}, "nowhere", samples=20)
     monkeypatch.setattr(module, "ROWS", {"small": row})
     trained = []
-    train = module.train
-    monkeypatch.setattr(module, "train", lambda *a: trained.append(a[1]) or train(*a))
+    train = module.train_and_measure
+    monkeypatch.setattr(module, "train_and_measure", lambda *a: trained.append(a[1]) or train(*a))
     for seeds in (2, 3):
         module.main(module.ReproduceConfig(seeds=seeds, out=tmp_path))
     assert trained == [0, 1, 2]
