@@ -22,6 +22,7 @@ from vae_jax.disentanglement import (
     scores,
     unsupervised_ranking,
 )
+from vae_jax.disentanglement.calibration import ceiling_and_chance
 from vae_jax.disentanglement.information import entropies, mutual_information
 from vae_jax.disentanglement.marginals import information_of_latents
 from vae_jax.disentanglement.predictors import dci, weighted_purity
@@ -163,6 +164,8 @@ def test_scores_come_with_their_ceiling_and_chance_computed_once(monkeypatch, tm
     again = scores(perfect(names, sizes), names=["mig"])["mig"]
     assert (again.value, again.ceiling, again.chance) == (found["mig"].value, found["mig"].ceiling, found["mig"].chance)
     assert len(calls) == 7
+    assert ceiling_and_chance("mig", names, sizes, 5, 0) != ceiling_and_chance("mig", names, sizes, 2, 0)
+    assert len(calls) == 9  # noise with as many latents as the code has: five are computed, two were known
     with pytest.raises(ValueError, match="no score named 'mgi'; expected some of"):
         scores(perfect(names, sizes), names=["mgi"])
 
