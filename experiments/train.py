@@ -9,16 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from vae_jax import figures, gallery, measure, training
 from vae_jax.checkpoint import Checkpoints
 from vae_jax.command_line import command
-from vae_jax.evaluation import evaluate_elbo
+from vae_jax.evaluation import elbo_means
 from vae_jax.experiment import IMPROPER, Config, build, tables
 from vae_jax.fit import fit, start
 from vae_jax.run_folder import RunFolder, free_folder
 
 PICTURES = 20  # at most so many of a kind, spread over the run
-TERMS = ("negative_elbo", "distortion", "rate")
 
 
 def main(config: Config) -> None:
@@ -26,18 +27,20 @@ def main(config: Config) -> None:
     data, recipe, hyper, keys, epochs = experiment = build(config)
     folder = RunFolder(out, replace(config, out=out), resume=config.resume)
     started = time.perf_counter()
+    validate = jax.jit(elbo_means, static_argnums=0)
+    watched = jax.device_put(data.validation)
     with Checkpoints(out / "checkpoints") as checkpoints:
         behind, state = checkpoints.restore(start(recipe, keys.train, data.train))
         folder.keep_rows(behind)
         run = fit(recipe, state, keys.train, hyper, data.train, epochs=epochs)
         for done, state, metrics in run:
-            validation = evaluate_elbo(recipe, state.params, keys.validation, data.validation)
+            validation = jax.device_get(validate(recipe, state.params, keys.validation, watched))
             folder.append(
                 {
                     "epoch": done,
                     "step": int(state.step),
                     "train": metrics,
-                    "validation": {name: validation[name] for name in TERMS},
+                    "validation": {name: float(value) for name, value in validation.items()},
                 }
             )
             if done % -(-epochs // PICTURES) == 0 or done == epochs:

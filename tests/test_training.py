@@ -11,7 +11,7 @@ import pytest
 from vae_jax import losses, training
 from vae_jax.data import Examples, dynamic
 from vae_jax.errors import InputError
-from vae_jax.evaluation import active_units, evaluate_elbo
+from vae_jax.evaluation import active_units, elbo_means, evaluate_elbo
 from vae_jax.fit import DivergedError, fit, part_of_epoch
 from vae_jax.likelihoods import BernoulliLikelihood
 from vae_jax.losses import LOSSES
@@ -232,3 +232,14 @@ def test_centred_rmsprop_is_pytorchs_formula():
         updates, state = optimizer.update(jnp.asarray(g, jnp.float32), state, params)
         params = optax.apply_updates(params, updates)
     np.testing.assert_allclose(params, expected, rtol=1e-4)
+
+
+def test_means_on_the_device_are_those_of_the_evaluation(key, data):
+    recipe = small_recipe(loss=LOSSES["vae"])
+    params = training.init(recipe, jax.random.clone(key), data).params
+    means = jax.jit(elbo_means, static_argnums=0)(recipe, params, jax.random.clone(key), data)
+    keys = jax.random.split(key, 50)
+    terms = jax.vmap(partial(training.example_terms, recipe, params))(keys, Examples(jnp.asarray(data.x)))
+    np.testing.assert_allclose(means["distortion"], np.asarray(terms.distortion, np.float64).mean(), rtol=1e-6)
+    np.testing.assert_allclose(means["rate"], np.asarray(terms.rate, np.float64).mean(), rtol=1e-5)
+    np.testing.assert_allclose(means["negative_elbo"], means["distortion"] + means["rate"], rtol=1e-6)

@@ -80,6 +80,25 @@ def evaluate_elbo(
     return result
 
 
+def elbo_means(recipe: Recipe, params: Params, key: Array, data: Examples) -> dict[str, Array]:
+    """The means of `evaluate_elbo` alone, float32 on the device: what is looked at while a model trains.
+
+    Pure, so that it maps over models; three numbers come back, not three for each example.
+
+    Returns:
+      `negative_elbo`, `distortion` and `rate`, `[]` each, in nats per example.
+    """
+    data = labelled(recipe, data)
+
+    def one(inputs):
+        terms = example_terms(recipe, params, *inputs)
+        return terms.distortion, terms.rate
+
+    distortion, rate = lax.map(one, (jax.random.split(key, data.x.shape[0]), data), batch_size=CHUNK)
+    distortion, rate = distortion.mean(), rate.mean()
+    return {"negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
+
+
 class Reconstruction(NamedTuple):
     """Images before and after the model, each `[n, *shape of x]`.
 
