@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -13,9 +14,11 @@ import pytest
 
 from vae_jax import gallery, training
 from vae_jax.checkpoint import Checkpoints
+from vae_jax.errors import InputError
 from vae_jax.experiment import Config, build
 from vae_jax.fit import fit
 from vae_jax.run_folder import free_folder
+from vae_jax.trained import read_run
 
 ROOT = Path(__file__).parent.parent
 
@@ -167,3 +170,16 @@ def test_rows_of_features_and_other_models_train(flags, tmp_path):
     assert np.isfinite(result[2]["loss"])
     gallery.draw_epoch(experiment, result[1].params, tmp_path, 1)
     assert (tmp_path / "samples" / "epoch-0001.png").exists()
+
+
+def test_a_folder_of_version_0_1_is_refused(tmp_path):
+    """The same seed drew other numbers there: neither resumed nor read."""
+    config = Config(epochs=1, hidden=(16,), out=tmp_path)
+    script("train").main(config)
+    written = json.loads((tmp_path / "config.json").read_text())
+    del written["format"]
+    (tmp_path / "config.json").write_text(json.dumps(written))
+    with pytest.raises(InputError, match=r"written by version 0\.1, where a seed draws other random numbers"):
+        script("train").main(replace(config, resume=True))
+    with pytest.raises(InputError, match=r"written by version 0\.1"):
+        read_run(tmp_path)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vae_jax import training
-from vae_jax.data import Examples, load
+from vae_jax.data import Examples, Preprocess, grey, load
 from vae_jax.evaluation import evaluate_elbo
 from vae_jax.likelihoods import LIKELIHOODS
 from vae_jax.losses import LOSSES
@@ -35,6 +35,7 @@ def recipe_of(
     shape: tuple[int, ...] = (2, 3, 1),
     classes: int = CLASSES,
     batch_size: int = 8,
+    preprocess: Preprocess = grey,
 ) -> Recipe:
     loss = LOSSES[name]
     likelihood = likelihood or loss.likelihood
@@ -47,7 +48,7 @@ def recipe_of(
         classes=classes if loss.conditional else 0,
     )
     model = VAE(*NETWORKS["dense"].build(sizes), LIKELIHOODS[likelihood], PRIORS[prior](sizes))
-    return Recipe(model=model, loss=loss, batch_size=batch_size)
+    return Recipe(model=model, loss=loss, batch_size=batch_size, preprocess=preprocess)
 
 
 @cache

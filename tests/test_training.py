@@ -13,6 +13,7 @@ from vae_jax.data import Examples, dynamic
 from vae_jax.errors import InputError
 from vae_jax.evaluation import active_units, elbo_means, evaluate_elbo
 from vae_jax.fit import DivergedError, fit, part_of_epoch
+from vae_jax.keys import use
 from vae_jax.likelihoods import BernoulliLikelihood
 from vae_jax.losses import LOSSES
 from vae_jax.model import VAE
@@ -75,7 +76,7 @@ def test_step_agrees_with_a_step_by_hand(key, data):
     state = training.init(recipe, jax.random.clone(key), data)
     batch = Examples(jnp.asarray(data.x[:8]))
     found, metrics = training.step(recipe, state, jax.random.clone(key), hyper, batch)
-    noise = jax.random.fold_in(jax.random.fold_in(key, 2), 0)
+    noise = jax.random.fold_in(use(key, "noise"), 0)
     own = {"beta": jnp.float32(2)}
     loss = lambda params: training.batch_loss(recipe, params, own, jax.random.clone(noise), batch)[0]
     optimizer = optax.adam(1e-3)
@@ -123,11 +124,9 @@ def test_a_critic_trains_beside_the_model_and_leaves_it_alone(key, data):
         batch = Examples(data.x[8 * index : 8 * index + 8])
 
         def critic_loss(critic, state=state, batch=batch):
-            key_step = jax.random.fold_in(jax.random.fold_in(jax.random.clone(key), 2), state.step)
+            key_step = jax.random.fold_in(use(jax.random.clone(key), "noise"), state.step)
             _, terms = training.batch_loss(with_critic, state.params, {"gamma": 0.0}, key_step, batch)
-            return losses.critic_loss(
-                jax.random.fold_in(key_step, 2), terms.z, lambda z: losses.apply_critic(critic, z)
-            )
+            return losses.critic_loss(use(key_step, "critic"), terms.z, lambda z: losses.apply_critic(critic, z))
 
         value, grads = jax.value_and_grad(critic_loss)(critic)
         updates, opt_state = optimizer.update(grads, opt_state)
@@ -161,7 +160,7 @@ def test_a_run_tells_its_loss_the_size_of_the_data(key, data):
     state = training.init(recipe, jax.random.clone(key), data)
     rows = training.order(recipe, jax.random.clone(key), 0, data)
     _, metrics = training.steps(recipe, state, jax.random.clone(key), hyper, data, rows)
-    key_step = jax.random.fold_in(jax.random.fold_in(key, 2), 0)
+    key_step = jax.random.fold_in(use(key, "noise"), 0)
     own, batch = recipe.loss.at(0, hyper), Examples(data.x[rows[0]])
     loss, _ = training.batch_loss(recipe, state.params, own, jax.random.clone(key_step), batch, data_size=50)
     alone, _ = training.batch_loss(recipe, state.params, own, key_step, batch)
@@ -238,7 +237,7 @@ def test_means_on_the_device_are_those_of_the_evaluation(key, data):
     recipe = small_recipe(loss=LOSSES["vae"])
     params = training.init(recipe, jax.random.clone(key), data).params
     means = jax.jit(elbo_means, static_argnums=0)(recipe, params, jax.random.clone(key), data)
-    keys = jax.random.split(key, 50)
+    keys = jax.random.split(use(key, "elbo"), 50)
     terms = jax.vmap(partial(training.example_terms, recipe, params))(keys, Examples(jnp.asarray(data.x)))
     np.testing.assert_allclose(means["distortion"], np.asarray(terms.distortion, np.float64).mean(), rtol=1e-6)
     np.testing.assert_allclose(means["rate"], np.asarray(terms.rate, np.float64).mean(), rtol=1e-5)

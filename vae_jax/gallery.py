@@ -17,6 +17,7 @@ from vae_jax.disentanglement.table import TRAIN
 from vae_jax.distributions import Delta, draw
 from vae_jax.evaluation import encode_all, fit_code_mixture, reconstruct
 from vae_jax.experiment import Experiment
+from vae_jax.keys import use
 from vae_jax.model import Params
 from vae_jax.training import Recipe
 
@@ -52,8 +53,7 @@ def draw_trained(experiment: Experiment, params: Params, out: Path) -> None:
     data, recipe, _, keys, _ = experiment
     posterior = encode_all(recipe, params, keys.test, data.test)
     means = np.asarray(posterior.mean)
-    key_samples, key_mixture = jax.random.split(keys.pictures)
-    codes = jax.jit(jax.vmap(draw))(posterior, jax.random.split(key_samples, len(means)))
+    codes = jax.jit(jax.vmap(draw))(posterior, jax.random.split(use(keys.pictures, "codes"), len(means)))
     figures.aggregate_posterior(np.asarray(codes), out / "aggregate_posterior.png")
     if means.shape[1] == 2:
         figures.latent_scatter(means, data.test.y, out / "latent_scatter.png")
@@ -73,7 +73,7 @@ def draw_trained(experiment: Experiment, params: Params, out: Path) -> None:
     if isinstance(posterior, Delta):  # no prior was trained: sample where the codes are
         train = encode_all(recipe, params, keys.validation, data.train).mean
         mixture = fit_code_mixture(np.asarray(train))
-        z = jax.vmap(mixture.sample)(jax.random.split(key_mixture, 64))
+        z = jax.vmap(mixture.sample)(jax.random.split(use(keys.pictures, "mixture"), 64))
         figures.samples(
             decode(z, None), out / "samples_code_mixture.png", title="samples of a mixture fitted to the codes"
         )
@@ -161,13 +161,13 @@ def _draw_labels(experiment: Experiment, params: Params, decode, out: Path) -> N
     labels, columns = jnp.arange(data.classes), 10
     chosen = Examples(*(jnp.asarray(leaf[:columns]) for leaf in data.test))
     codes = encode_all(recipe, params, keys.test, chosen).mean
-    noise = jax.random.normal(keys.pictures, (columns, codes.shape[1]))
+    noise = jax.random.normal(use(keys.pictures, "labels"), (columns, codes.shape[1]))
     z = jax.vmap(lambda y: _at_label(recipe.model.latent_prior(params, y), noise))(labels)
     images = decode(z.reshape(-1, z.shape[-1]), jnp.repeat(labels, columns))
     names = [str(label) for label in range(data.classes)]
     figures.grid(images, columns, out / "labels.png", title="one z a column, one label a row", row_names=names)
     swapped = decode(jnp.tile(codes, (data.classes, 1)), jnp.repeat(labels, columns))
-    pixels = jax.vmap(recipe.preprocess)(jax.random.split(keys.test, columns), chosen.x)
+    pixels = jax.vmap(recipe.preprocess)(jax.random.split(use(keys.test, "codes"), columns), chosen.x)
     figures.grid(
         jnp.concatenate([pixels, swapped]),
         columns,

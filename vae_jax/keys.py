@@ -1,8 +1,31 @@
-"""What a seed becomes: one key for each use, so that no two draw the same numbers."""
+"""The rule for random keys, and what a seed becomes.
+
+A key is used once, in one of three ways:
+
+- a sampler draws from it;
+- it is split by position, `jax.random.split(key, n)` or `fold_in(key, i)`: one key for each example, step or part;
+- it is folded by the name of a use, `use(key, "noise")`: one key for each different thing.
+
+Never in two of them. `fold_in(key, i)` *is* `split(key, n)[i]`, so a key that is both split over a batch and folded
+with a small number gives the same noise to two things. A name folds in a number of 2^31 or more, which no position
+reaches, so that even then the two would not meet.
+"""
 
 from dataclasses import dataclass
+from zlib import crc32
 
 import jax
+from jax import Array
+
+
+def use(key: Array, name: str) -> Array:
+    """The key of one use, from its name.
+
+    >>> key = jax.random.key(0)
+    >>> use(key, "order") == use(key, "noise")
+    Array(False, dtype=bool)
+    """
+    return jax.random.fold_in(key, crc32(name.encode()) | 1 << 31)
 
 
 @dataclass(frozen=True)
@@ -15,28 +38,28 @@ class Keys:
     seed: int
 
     @property
-    def train(self) -> jax.Array:
-        return self._of(0)
+    def train(self) -> Array:
+        return self._of("train")
 
     @property
-    def validation(self) -> jax.Array:
-        return self._of(1)
+    def validation(self) -> Array:
+        return self._of("validation")
 
     @property
-    def test(self) -> jax.Array:
-        return self._of(2)
+    def test(self) -> Array:
+        return self._of("test")
 
     @property
-    def pictures(self) -> jax.Array:
-        return self._of(3)
+    def pictures(self) -> Array:
+        return self._of("pictures")
 
     @property
-    def codes(self) -> jax.Array:
-        return self._of(4)
+    def codes(self) -> Array:
+        return self._of("codes")
 
     @property
-    def measures(self) -> jax.Array:
-        return self._of(5)
+    def measures(self) -> Array:
+        return self._of("measures")
 
-    def _of(self, use: int) -> jax.Array:
-        return jax.random.fold_in(jax.random.key(self.seed), use)
+    def _of(self, name: str) -> Array:
+        return use(jax.random.key(self.seed), name)

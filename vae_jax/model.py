@@ -9,6 +9,7 @@ import jax
 from jax import Array
 
 from vae_jax.distributions import Bernoulli, Distribution, StandardNormal, draw
+from vae_jax.keys import use
 
 Params = dict[str, Any]
 
@@ -39,16 +40,15 @@ class VAE:
 
     def init(self, key: Array, x: Array, y: Array | None = None) -> Params:
         """Parameters for examples of x's shape and dtype (and labels like y)."""
-        key_encoder, key_decoder, key_likelihood, key_z, key_prior = jax.random.split(key, 5)
         label = () if y is None else (y,)
-        params: Params = {"encoder": self.encoder.init(key_encoder, x, *label)}
-        z = draw(self.encode(params, x, y), key_z)
-        params["decoder"] = self.decoder.init(key_decoder, z, *label)
+        params: Params = {"encoder": self.encoder.init(use(key, "encoder"), x, *label)}
+        z = draw(self.encode(params, x, y), use(key, "code"))
+        params["decoder"] = self.decoder.init(use(key, "decoder"), z, *label)
         if isinstance(self.likelihood, nn.Module):
             h = _apply(self.decoder, params["decoder"], z, y)
-            params["likelihood"] = self.likelihood.init(key_likelihood, h)
+            params["likelihood"] = self.likelihood.init(use(key, "likelihood"), h)
         if isinstance(self.prior, nn.Module):
-            params["prior"] = self.prior.init(key_prior, lambda x: self.encode(params, x, y), y)
+            params["prior"] = self.prior.init(use(key, "prior"), lambda x: self.encode(params, x, y), y)
         return params
 
     def encode(self, params: Params, x: Array, y: Array | None = None) -> Any:
@@ -89,7 +89,7 @@ class VAE:
         def one(key, y):
             return self.decode(params, draw(self.latent_prior(params, y), key), y).mean
 
-        return jax.vmap(one)(jax.random.split(key, n), y)
+        return jax.vmap(one)(jax.random.split(use(key, "generate"), n), y)
 
 
 def _apply(module: nn.Module, params: Any, value: Array, label: Array | None) -> Any:

@@ -14,6 +14,8 @@ from vae_jax.errors import InputError
 
 ConfigT = TypeVar("ConfigT")
 
+FORMAT = 2  # of a run's folder; version 0.1 wrote none
+
 # What may differ between a run and its resumption.
 FREE = ("out", "resume", "epochs", "manual_dir")
 
@@ -35,7 +37,7 @@ class RunFolder:
         self.path = path
         self._free = free
         self._events: Any = None
-        wanted = json.loads(json.dumps(dataclasses.asdict(config), default=str))
+        wanted = {"format": FORMAT, **json.loads(json.dumps(dataclasses.asdict(config), default=str))}
         try:
             path.mkdir(parents=True, exist_ok=True)
             found = json.loads((path / "config.json").read_text()) if (path / "config.json").exists() else None
@@ -84,6 +86,7 @@ class RunFolder:
     def _expect_continuation(self, found: dict[str, Any], wanted: dict[str, Any], resume: bool) -> None:
         if not resume:
             raise InputError(f"{self.path} holds a run already; pass --resume to go on with it, or another --out.")
+        expect_format(self.path, found)
         other = [
             f"{name} was {found.get(name)!r}, now {value!r}"
             for name, value in wanted.items()
@@ -106,14 +109,32 @@ def read_config(path: Path, kind: type[ConfigT], *, of: str = "run") -> ConfigT:
     """
     try:
         found = json.loads((path / "config.json").read_text())
+        expect_format(path, found)
+        del found["format"]
         values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
         for name in ("manual_dir", "out"):
             values[name] = Path(values[name]) if values.get(name) else None
         return kind(**values)
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{path} holds no {of} (config.json cannot be read); expected the --out of one.") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path / 'config.json'} is not what a command of this version wrote ({error}).") from error
+
+
+def expect_format(path: Path, found: Mapping[str, Any]) -> None:
+    """Refuse a folder of another version: the same seed drew other numbers there.
+
+    Raises:
+      InputError: another format, or none.
+    """
+    if found.get("format") != FORMAT:
+        which = "version 0.1" if "format" not in found else f"a newer version (format {found['format']})"
+        raise InputError(
+            f"{path} was written by {which}, where a seed draws other random numbers; expected format {FORMAT}. "
+            "Train it again into another --out, or read it with the version that wrote it."
+        )
 
 
 def free_folder(base: Path, *, resume: bool) -> Path:

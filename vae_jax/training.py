@@ -24,14 +24,12 @@ from vae_jax.data.preprocess import Preprocess, grey
 from vae_jax.data.table import Examples
 from vae_jax.distributions import draw
 from vae_jax.errors import InputError, nearest
+from vae_jax.keys import use
 from vae_jax.losses import LOSSES, Loss, Terms, elbo_terms
 from vae_jax.model import VAE, Params
 
 Hyper = dict[str, Array]
 Metrics = dict[str, Array]
-
-# What is folded into the run's key for each of its uses; then the epoch or the step is.
-_INIT, _ORDER, _NOISE = range(3)
 
 _RATES = ("learning_rate", "critic_learning_rate")
 CRITIC_LEARNING_RATE = 1e-4  # Kim & Mnih 2018, appendix A
@@ -83,14 +81,13 @@ def hyperparameters(recipe: Recipe, **values: ArrayLike) -> Hyper:
 
 def init(recipe: Recipe, key: Array, data: Examples) -> State:
     """The state before the first step, from the run's key."""
-    key_params, key_pixels = jax.random.split(jax.random.fold_in(key, _INIT))
+    key = use(key, "initial state")
     example = jax.tree.map(lambda leaf: leaf[0], labelled(recipe, data))
-    x = recipe.preprocess(key_pixels, example.x)
-    params = recipe.model.init(key_params, x, example.y)
+    x = recipe.preprocess(use(key, "pixels"), example.x)
+    params = recipe.model.init(use(key, "model"), x, example.y)
     if recipe.loss.critic:
         latent = jax.eval_shape(lambda: recipe.model.encode(params, x, example.y).mean).size
-        key_critic = jax.random.fold_in(key_params, 1)
-        params["critic"] = recipe.loss.critic.init(key_critic, latent, **recipe.loss.options)
+        params["critic"] = recipe.loss.critic.init(use(key, "critic"), latent, **recipe.loss.options)
     return State(params, _optimizer(recipe, dict.fromkeys(_RATES, 0.0)).init(params), jnp.zeros((), jnp.int32))
 
 
@@ -120,12 +117,12 @@ def batch_loss(
 
     `data_size` counts the examples that the batch is drawn from; None for the batch alone.
     """
-    keys, batch = jax.random.split(key, batch.x.shape[0]), labelled(recipe, batch)
+    keys, batch = jax.random.split(use(key, "examples"), batch.x.shape[0]), labelled(recipe, batch)
     if not recipe.loss.batch:
         losses, terms = jax.vmap(partial(example_loss, recipe, params, hyper))(keys, batch)
         return losses.mean(), terms
     terms = jax.vmap(partial(example_terms, recipe, params))(keys, batch)
-    need = needed(recipe, params, jax.random.fold_in(key, 1), batch, data_size or batch.x.shape[0])
+    need = needed(recipe, params, use(key, "prior samples"), batch, data_size or batch.x.shape[0])
     return recipe.loss.function(terms, **need, **hyper), terms
 
 
@@ -133,12 +130,12 @@ def step(
     recipe: Recipe, state: State, key: Array, hyper: Hyper, batch: Examples, *, data_size: int | None = None
 ) -> tuple[State, Metrics]:
     """One update. `key` is the run's: the step's own is folded from it, so a resumed run draws the same noise."""
-    key_noise = jax.random.fold_in(jax.random.fold_in(key, _NOISE), state.step)
+    key_noise = jax.random.fold_in(use(key, "noise"), state.step)
     own = recipe.loss.at(state.step, hyper)
 
     def objective(params):
         loss, terms = batch_loss(recipe, params, own, key_noise, batch, data_size=data_size)
-        critic_loss = _critic_loss(recipe, params, jax.random.fold_in(key_noise, 2), terms)
+        critic_loss = _critic_loss(recipe, params, use(key_noise, "critic"), terms)
         return loss + critic_loss, (loss, critic_loss, terms)
 
     grads, (loss, critic_loss, terms) = jax.grad(objective, has_aux=True)(state.params)
@@ -165,7 +162,7 @@ def steps_per_epoch(recipe: Recipe, data: Examples) -> int:
 
 def order(recipe: Recipe, key: Array, epoch_index: ArrayLike, data: Examples) -> Array:
     """Which examples each step of an epoch takes, `[steps, batch]`: a shuffle of the epoch's own."""
-    key_order = jax.random.fold_in(jax.random.fold_in(key, _ORDER), epoch_index)
+    key_order = jax.random.fold_in(use(key, "order"), epoch_index)
     shuffled = jax.random.permutation(key_order, data.x.shape[0])
     return shuffled[: steps_per_epoch(recipe, data) * recipe.batch_size].reshape(-1, recipe.batch_size)
 

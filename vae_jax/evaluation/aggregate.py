@@ -10,6 +10,7 @@ from jax import Array, lax
 
 from vae_jax.distributions import LOG_2PI, Normal
 from vae_jax.evaluation.elbo import mean_and_error
+from vae_jax.keys import use
 from vae_jax.losses import aggregate_density
 from vae_jax.progress import in_parts
 
@@ -63,7 +64,7 @@ def aggregate_posterior(
         raise ValueError(f"the aggregate posterior needs normal posteriors; got {type(posterior).__name__}.")
     mean, log_var = jnp.asarray(posterior.mean), jnp.asarray(posterior.log_var)
     n = len(mean)
-    key_rows, key_noise = jax.random.split(key)
+    key_rows, key_noise = jax.random.split(use(key, "aggregate posterior"))
     rows = jax.random.permutation(key_rows, n)[:samples]
     z = mean[rows] + jnp.exp(0.5 * log_var[rows]) * jax.random.normal(key_noise, (len(rows), mean.shape[1]))
     conditional = _log_normal(z, mean[rows], log_var[rows]).sum(axis=1)
@@ -98,7 +99,7 @@ def minibatch_estimates(
       which says nothing of the bias.
     """
     posterior = jax.tree.map(jnp.asarray, posterior)
-    found = np.asarray(_minibatches(posterior, key, batch, batches, sampling), np.float64)
+    found = np.asarray(_minibatches(posterior, use(key, "minibatches"), batch, batches, sampling), np.float64)
     names = ("mutual_information", "total_correlation", "dimension_wise_kl")
     return {name: mean_and_error(values) for name, values in zip(names, found.T, strict=True)}
 

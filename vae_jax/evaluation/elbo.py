@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array, lax
 
 from vae_jax.data.table import Examples
+from vae_jax.keys import use
 from vae_jax.losses import Terms
 from vae_jax.model import Params
 from vae_jax.training import Hyper, Recipe, batch_loss, example_loss, example_terms, labelled
@@ -58,9 +59,9 @@ def evaluate_elbo(
       `rate_per_latent`, a list; `mean_squared_error`, summed over pixels, of the mean of p(x|z) at the posterior mean;
       `active_units` over these data; `examples`; and perhaps `loss`.
     """
-    key_terms, key_loss = jax.random.split(key)
+    key = use(key, "elbo")
     data = jax.device_put(labelled(recipe, data))
-    terms, squared_error = _all_terms(recipe, params, key_terms, data)
+    terms, squared_error = _all_terms(recipe, params, use(key, "terms"), data)
     distortion, kl, squared_error = (np.asarray(a, np.float64) for a in (terms.distortion, terms.kl, squared_error))
     rate = kl.sum(axis=1)
     negative_elbo, error = mean_and_error(distortion + rate)
@@ -76,7 +77,7 @@ def evaluate_elbo(
     }
     if hyper is not None:
         own = recipe.loss.at(jnp.inf, hyper)
-        result["loss"] = float(np.asarray(_all_losses(recipe, params, own, key_loss, data), np.float64).mean())
+        result["loss"] = float(np.asarray(_all_losses(recipe, params, own, use(key, "loss"), data), np.float64).mean())
     return result
 
 
@@ -88,13 +89,13 @@ def elbo_means(recipe: Recipe, params: Params, key: Array, data: Examples) -> di
     Returns:
       `negative_elbo`, `distortion` and `rate`, `[]` each, in nats per example.
     """
-    data = labelled(recipe, data)
+    data, keys = labelled(recipe, data), jax.random.split(use(key, "elbo"), data.x.shape[0])
 
     def one(inputs):
         terms = example_terms(recipe, params, *inputs)
         return terms.distortion, terms.rate
 
-    distortion, rate = lax.map(one, (jax.random.split(key, data.x.shape[0]), data), batch_size=CHUNK)
+    distortion, rate = lax.map(one, (keys, data), batch_size=CHUNK)
     distortion, rate = distortion.mean(), rate.mean()
     return {"negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
 
@@ -125,7 +126,8 @@ def reconstruct(recipe: Recipe, params: Params, key: Array, data: Examples, hype
         code = recipe.model.encode(params, seen, example.y).mean
         return Reconstruction(x, seen, recipe.model.decode(params, code, example.y).mean)
 
-    return jax.vmap(one)(jax.random.split(key, data.x.shape[0]), labelled(recipe, data))
+    keys = jax.random.split(use(key, "reconstruction"), data.x.shape[0])
+    return jax.vmap(one)(keys, labelled(recipe, data))
 
 
 @partial(jax.jit, static_argnums=0)

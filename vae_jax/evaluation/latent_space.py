@@ -11,6 +11,7 @@ from jax import Array, lax
 from vae_jax.data.table import Examples
 from vae_jax.distributions import LOG_2PI, Delta, Mixture, draw
 from vae_jax.evaluation.elbo import CHUNK
+from vae_jax.keys import use
 from vae_jax.losses import mmd2
 from vae_jax.model import Params
 from vae_jax.training import Recipe, labelled
@@ -24,7 +25,8 @@ def encode_all(recipe: Recipe, params: Params, key: Array, data: Examples) -> An
         key, example = inputs
         return recipe.model.encode(params, recipe.preprocess(key, example.x), example.y)
 
-    return lax.map(one, (jax.random.split(key, data.x.shape[0]), labelled(recipe, data)), batch_size=CHUNK)
+    keys = jax.random.split(use(key, "codes"), data.x.shape[0])
+    return lax.map(one, (keys, labelled(recipe, data)), batch_size=CHUNK)
 
 
 class PriorMatch(NamedTuple):
@@ -63,7 +65,7 @@ def prior_match(posterior: Any, key: Array, *, samples: int = 1000, repeats: int
 
 @partial(jax.jit, static_argnums=(2, 3))
 def _compare(posterior: Any, key: Array, samples: int, repeats: int) -> tuple[Array, Array, Array]:
-    key_rows, key_codes, key_prior, key_chance = jax.random.split(key, 4)
+    key_rows, key_codes, key_prior, key_chance = jax.random.split(use(key, "prior match"), 4)
     n, latent = posterior.mean.shape
     rows = jax.random.choice(key_rows, n, (samples,))
     codes = jax.vmap(draw)(jax.tree.map(lambda leaf: leaf[rows], posterior), jax.random.split(key_codes, samples))

@@ -11,6 +11,7 @@ from jax import Array, lax
 from vae_jax.data.table import Examples
 from vae_jax.distributions import draw
 from vae_jax.evaluation.elbo import mean_and_error
+from vae_jax.keys import use
 from vae_jax.model import Params
 from vae_jax.progress import in_parts
 from vae_jax.training import Recipe, labelled
@@ -76,7 +77,7 @@ def log_likelihood(
         raise ValueError(f"num_samples and chunk must be at least 1; got {num_samples} and {chunk}.")
     chunks, chunk = split(num_samples, chunk)
     data = labelled(recipe, data)
-    n, found = data.x.shape[0], []
+    n, found, key = data.x.shape[0], [], use(key, "likelihood")
     for rows in in_parts(n, CALL, doing=f"log p(x), {num_samples} samples", unit="image", progress=progress):
         part = jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), data)
         keys = jax.vmap(partial(jax.random.fold_in, key))(rows)

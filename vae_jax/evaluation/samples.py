@@ -11,6 +11,7 @@ from jax import Array, lax
 from vae_jax.data.table import Dataset, Examples
 from vae_jax.distributions import draw
 from vae_jax.errors import InputError
+from vae_jax.keys import use
 from vae_jax.losses import mmd2
 from vae_jax.model import Params
 from vae_jax.training import Recipe
@@ -52,8 +53,7 @@ def train_classifier(x: np.ndarray, y: np.ndarray) -> Any:
 
 def classifier_of(recipe: Recipe, key: Array, data: Dataset) -> Any:
     """`train_classifier` on up to 20,000 training images, taken at random, as the model sees them."""
-    key_rows, key_pixels = jax.random.split(key)
-    x, y = _seen(recipe, key_rows, key_pixels, data.train)
+    x, y = _seen(recipe, use(key, "classifier"), data.train)
     return train_classifier(x, y)
 
 
@@ -80,21 +80,21 @@ def sample_quality(
     _expect_labels(data, parts)
     if recipe.loss.posterior != "normal" and "prior_samples" not in recipe.loss.needs:
         raise InputError(f"the codes of {recipe.loss.name} are held to no prior that could be sampled from")
-    key_train, key_test, key_pixels, key_classifier, key_samples, key_chance = jax.random.split(key, 6)
+    key = use(key, "sample quality")
     size = min(500, len(data.test.x) // parts)
     n = parts * size
     if classifier is None:
-        classifier = classifier_of(recipe, key_classifier, data)
-    train, _ = _seen(recipe, key_train, key_pixels, data.train)
-    test, y = _seen(recipe, key_test, jax.random.fold_in(key_pixels, 1), data.test)
+        classifier = classifier_of(recipe, use(key, "classifier"), data)
+    train, _ = _seen(recipe, use(key, "train"), data.train)
+    test, y = _seen(recipe, use(key, "test"), data.test)
     labels = jnp.asarray(y[:n]) if recipe.loss.conditional else None
     black_or_white = bool(np.all((test == 0) | (test == 1)))
-    drawn = np.asarray(_samples(recipe, params, key_samples, n, labels, black_or_white))
+    drawn = np.asarray(_samples(recipe, params, use(key, "samples"), n, labels, black_or_white))
     features = [_features(classifier, part) for part in (drawn, test, train)]
     middle, scale = features[1].mean(axis=0), np.maximum(features[1].std(axis=0), 1e-6)
     samples, real, other = (jnp.asarray((part - middle) / scale, jnp.float32) for part in features)
     found = np.asarray(_parts(samples, real[:n], parts), np.float64)
-    chance = np.asarray(_chance(key_chance, other, real, parts, size, 40))
+    chance = np.asarray(_chance(use(key, "chance"), other, real, parts, size, 40))
     return SampleQuality(
         float(found.mean()),
         float(found.std(ddof=1) / np.sqrt(parts)),
@@ -115,8 +115,9 @@ def _expect_labels(data: Dataset, parts: int) -> None:
         )
 
 
-def _seen(recipe: Recipe, key_rows: Array, key_pixels: Array, data: Examples) -> tuple[np.ndarray, np.ndarray]:
+def _seen(recipe: Recipe, key: Array, data: Examples) -> tuple[np.ndarray, np.ndarray]:
     """Images as the model sees them, flat, `[n, pixels]`, and their labels; up to 20,000 in random order."""
+    key_rows, key_pixels = jax.random.split(key)
     rows = np.asarray(jax.random.permutation(key_rows, len(data.x)))[:FITTED]
     return np.asarray(_flat(recipe, key_pixels, jnp.asarray(data.x[rows]))), np.asarray(data.y[rows])
 
