@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vae_jax.command_line import command
+from vae_jax.commands.cli import run_command
 
 SINGLE = "single epochs, one after another"
 PRODUCTS = "the decoder's matrix products alone"
@@ -41,11 +41,12 @@ def main(config: Config) -> None:
 
     jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     import numpy as np
-    from tqdm import tqdm
 
     from vae_jax import VAE, sweep, training
     from vae_jax.data import Examples
-    from vae_jax.networks import DenseDecoder, DenseEncoder
+    from vae_jax.keys import Keys
+    from vae_jax.models import DenseDecoder, DenseEncoder
+    from vae_jax.progress import bar
 
     model = VAE(DenseEncoder(20), DenseDecoder((28, 28, 1)))
     recipe = training.Recipe(model=model)
@@ -59,7 +60,8 @@ def main(config: Config) -> None:
         who = sweep.grid(recipe, beta=np.geomspace(0.25, 8, n).tolist())
 
         def one_by_one(who=who, n=n):
-            return [jax.block_until_ready(single(who.keys[i], who.hyper(i), data)) for i in range(n)]
+            keys = [Keys(int(seed)).train for seed in who.seeds]
+            return [jax.block_until_ready(single(keys[i], who.hyper(i), data)) for i in range(n)]
 
         jobs.append(Job(SINGLE, SINGLE, n, "models", 1, one_by_one))
         for count in counts:
@@ -70,14 +72,14 @@ def main(config: Config) -> None:
     jobs += likelihood_jobs(recipe, Examples(images[:IMAGES]))
 
     fastest = [float("inf")] * len(jobs)
-    with tqdm(total=len(jobs) * (config.repeats + 1), desc="benchmark") as bar:
+    with bar(total=len(jobs) * (config.repeats + 1), desc="benchmark") as words:
         for turn in range(config.repeats + 1):  # the first compiles
             for index, job in enumerate(jobs):
                 started = time.perf_counter()
                 job.run()
                 if turn:
                     fastest[index] = min(fastest[index], time.perf_counter() - started)
-                bar.update()
+                words.update()
     peers = {
         (job.what, job.number): seconds for job, seconds in zip(jobs, fastest, strict=True) if job.what == job.peer
     }
@@ -142,4 +144,4 @@ def likelihood_jobs(recipe: Any, data: Any) -> list[Job]:
 
 
 if __name__ == "__main__":
-    command(main, Config, __doc__ or "")
+    run_command(main, Config, __doc__ or "")

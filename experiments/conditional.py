@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax import gallery
-from vae_jax.command_line import command
+from vae_jax import plots
+from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
 from vae_jax.evaluation import encode_all, train_classifier
-from vae_jax.experiment import Config, Experiment, build
-from vae_jax.trained import train
+from vae_jax.runs import Config, build
+from vae_jax.training import train
+from vae_jax.training.experiment import Experiment
 
 SAMPLES = 2000
 REAL = 60_000  # images that the classifier is trained on, at most
@@ -32,7 +32,7 @@ class ConditionalConfig(Config):
 def main(config: ConditionalConfig) -> None:
     out = config.out or Path("runs") / f"{Path(config.data).stem}-conditional"
     conditional, plain = (build(replace(config, loss=loss)) for loss in ("cvae", "vae"))
-    data, recipe, *_ = conditional
+    data = conditional.data
     if not conditional.images:
         raise InputError(f"--data {config.data}: expected labelled images.")
     out.mkdir(parents=True, exist_ok=True)
@@ -40,12 +40,12 @@ def main(config: ConditionalConfig) -> None:
     y = np.arange(SAMPLES) % data.classes
     results: dict[str, Any] = {"classifier_accuracy": classifier.score(_pixels(conditional, data.test.x), data.test.y)}
     for experiment in (conditional, plain):
-        params = train(experiment)
+        params = train(experiment).params
         results[f"label_from_code_{experiment.recipe.loss.name}"] = label_from_code(experiment, params)
         if experiment is conditional:
-            images = recipe.model.generate(experiment.keys.pictures, params, SAMPLES, jnp.asarray(y))
+            images = experiment.recipe.model.generate(experiment.keys.pictures, params, SAMPLES, jnp.asarray(y))
             results["generated_as_asked"] = classifier.score(np.asarray(images).reshape(SAMPLES, -1), y)
-            gallery.draw_trained(experiment, params, out)
+            plots.draw_all(plots.Subject(experiment, params), out)
     results["chance"] = float(np.bincount(data.test.y).max() / len(data.test.y))
     (out / "conditional.json").write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
@@ -62,9 +62,8 @@ def label_from_code(experiment: Experiment, params: Any) -> float:
 
 
 def _pixels(experiment: Experiment, x: np.ndarray) -> np.ndarray:
-    seen = jax.vmap(experiment.recipe.preprocess, (None, 0))(experiment.keys.test, jnp.asarray(x))
-    return np.asarray(seen).reshape(len(x), -1)
+    return np.asarray(experiment.recipe.seen(experiment.keys.measures, x)).reshape(len(x), -1)
 
 
 if __name__ == "__main__":
-    command(main, ConditionalConfig, __doc__ or "")
+    run_command(main, ConditionalConfig, __doc__ or "")

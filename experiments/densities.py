@@ -16,16 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax import Normal, figures, losses, training
-from vae_jax.command_line import command
+from vae_jax import VAE, Mixture, Normal, plots, training
+from vae_jax.commands.cli import run_command
 from vae_jax.data import Examples
-from vae_jax.distributions import Mixture
-from vae_jax.divergence import fit_forward_kl, fit_reverse_kl, kl_monte_carlo, kl_quadrature
+from vae_jax.distributions import fit_forward_kl, fit_reverse_kl, kl_monte_carlo, kl_quadrature, kl_standard_normal
 from vae_jax.evaluation import fit_code_mixture, log_likelihood
-from vae_jax.likelihoods import LearnedGaussianLikelihood
-from vae_jax.linear_gaussian import LinearGaussian
-from vae_jax.model import VAE
-from vae_jax.networks import DenseDecoder, DenseEncoder
+from vae_jax.models import DenseDecoder, DenseEncoder, LearnedGaussianLikelihood, LinearGaussian
 
 GRID = jnp.linspace(-12, 12, 4801)
 
@@ -61,7 +57,7 @@ def kl_three_ways(key: jax.Array) -> dict[str, float]:
     q, p = Normal(jnp.array(1.0), jnp.log(0.25)), Normal(jnp.array(0.0), jnp.array(0.0))
     estimate = kl_monte_carlo(key, q, p, 100_000)
     return {
-        "closed_form": float(losses.kl_standard_normal(q.mean, q.log_var)),
+        "closed_form": float(kl_standard_normal(q.mean, q.log_var)),
         "quadrature": float(kl_quadrature(q.log_prob, p.log_prob, GRID)),
         "monte_carlo": float(estimate.value),
         "monte_carlo_error": float(estimate.error),
@@ -80,7 +76,7 @@ def forward_and_reverse(out: Path) -> dict[str, Any]:
     curves = {"target p": log_p, "forward, min KL(p ‖ q)": forward.log_prob}
     curves |= {f"reverse, min KL(q ‖ p), start {s}": q.log_prob for s, q in zip((-2, 2), reverse, strict=True)}
     densities = {name: np.exp(jax.vmap(log_density)(GRID)) for name, log_density in curves.items()}
-    figures.densities(np.asarray(GRID), densities, out / "forward_and_reverse.png", title="one normal for two modes")
+    plots.densities(np.asarray(GRID), densities, out / "forward_and_reverse.png", title="one normal for two modes")
     return {
         "forward": {"mean": float(forward.mean), "sigma": float(jnp.exp(0.5 * forward.log_var))},
         "reverse": [{"mean": float(q.mean), "sigma": float(jnp.exp(0.5 * q.log_var))} for q in reverse],
@@ -107,13 +103,13 @@ def mixtures(key: jax.Array, config: Config) -> dict[str, dict[str, float]]:
     }
     curves |= {f"{k} normal" + "s" * (k > 1): np.exp(jax.vmap(fitted[k].log_prob)(grid[:, None])) for k in (1, 4)}
     curves["VAE, infinitely many"] = np.exp(density(grid[:, None]))
-    figures.densities(grid, curves, config.out / "mixtures_line.png", title="finite mixtures and the infinite one")
+    plots.densities(grid, curves, config.out / "mixtures_line.png", title="finite mixtures and the infinite one")
 
     results["ring"], fitted, sample = mixtures_on(key_ring, ring, config, sample=1024)
     keys = jax.random.split(jax.random.key(config.seed + 1), 1024)
     clouds = {"data": ring(np.random.RandomState(99), 1024)}
     clouds |= {f"{k} normals": np.asarray(jax.vmap(fitted[k].sample)(jax.random.clone(keys))) for k in (4, 16)}
-    figures.point_clouds({**clouds, "VAE, infinitely many": sample}, config.out / "mixtures_ring.png")
+    plots.point_clouds({**clouds, "VAE, infinitely many": sample}, config.out / "mixtures_ring.png")
     return results
 
 
@@ -156,4 +152,4 @@ def ring(random: np.random.RandomState, n: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    command(main, Config, __doc__ or "")
+    run_command(main, Config, __doc__ or "")

@@ -9,16 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax import figures
-from vae_jax.command_line import command
+from vae_jax import plots
+from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
 from vae_jax.evaluation import encode_all, evaluate_elbo, prior_match
-from vae_jax.experiment import Config, build
-from vae_jax.trained import train
+from vae_jax.runs import Config, build
+from vae_jax.training import train
 
 SAMPLES = 2000
 
@@ -34,8 +33,9 @@ def main(config: KlTermConfig) -> None:
 
     out = config.out or Path("runs") / f"{Path(config.data).stem}-kl-term"
     out.mkdir(parents=True, exist_ok=True)
-    data, recipe, _, keys, _ = build(config)
-    if data.train.y is None or not data.train.x.ndim == 4:
+    base = build(config)
+    data, recipe, keys = base.data, base.recipe, base.keys
+    if data.train.y is None or not base.images:
         raise InputError(f"--data {config.data}: expected labelled images, to train a classifier on.")
     real = slice(0, 10_000)
     classifier = LogisticRegression(max_iter=300, C=0.01).fit(_flat(data.train.x[real]), data.train.y[real])
@@ -44,7 +44,7 @@ def main(config: KlTermConfig) -> None:
     rows = {}
     for beta in config.betas:
         experiment = build(replace(config, beta=beta))
-        params = train(experiment)
+        params = train(experiment).params
         posterior = encode_all(recipe, params, keys.test, data.test)
         images = np.asarray(recipe.model.generate(keys.pictures, params, SAMPLES))
         test = evaluate_elbo(recipe, params, keys.test, data.test)
@@ -55,8 +55,8 @@ def main(config: KlTermConfig) -> None:
             **{name: test[name] for name in ("negative_elbo", "distortion", "rate")},
         }
         rows[f"β = {beta:g}"] = images[:10]
-    rows["real"] = np.asarray(jax.vmap(recipe.preprocess, (None, 0))(keys.test, data.test.x[:10]))
-    figures.image_rows(rows, out / "samples.png", title="samples of the prior, decoded")
+    rows["real"] = np.asarray(recipe.seen(keys.pictures, data.test.x[:10]))
+    plots.image_rows(rows, out / "samples.png", title="samples of the prior, decoded")
     (out / "kl_term.json").write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
     print(f"See {out / 'samples.png'}.")
@@ -71,4 +71,4 @@ def _confidence(classifier, x: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    command(main, KlTermConfig, __doc__ or "")
+    run_command(main, KlTermConfig, __doc__ or "")

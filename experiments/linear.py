@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax.command_line import command
+from vae_jax.commands.cli import run_command
 
 EIGENVALUES = np.array([4.0, 2.0, 0.5, 0.3, 0.2, 0.2])
 VARIANCE = 0.4  # σ² of p(x|z)
@@ -41,10 +41,8 @@ def main(config: Config) -> None:
 
     from vae_jax import VAE, sweep, training
     from vae_jax.data import Examples
-    from vae_jax.likelihoods import GaussianLikelihood
-    from vae_jax.linear_gaussian import LinearGaussian, beta_vae_optimum
-    from vae_jax.losses import kl_standard_normal
-    from vae_jax.networks import DenseDecoder, DenseEncoder
+    from vae_jax.distributions import kl_standard_normal
+    from vae_jax.models import DenseDecoder, DenseEncoder, GaussianLikelihood, LinearGaussian, beta_vae_optimum
 
     def adam_with_decay(learning_rate: Any) -> optax.GradientTransformation:
         schedule = optax.cosine_decay_schedule(1.0, config.steps)
@@ -59,7 +57,7 @@ def main(config: Config) -> None:
     models = sweep.sweep(recipe, members, Examples(x), epochs=config.steps)
 
     rows, examples = [], jnp.asarray(x)
-    for index in range(len(members.seeds)):
+    for index in range(members.count):
         params = models.params(index)
         layer = params["decoder"]["params"]["likelihood"]
         decoder = LinearGaussian(jnp.asarray(layer["kernel"].T), jnp.asarray(layer["bias"]), jnp.asarray(VARIANCE))
@@ -114,4 +112,4 @@ def known_covariance(n: int = 256) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    command(main, Config, __doc__ or "")
+    run_command(main, Config, __doc__ or "")

@@ -7,16 +7,15 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import jax
 import numpy as np
 
-from vae_jax import figures
-from vae_jax.command_line import command
+from vae_jax import plots
+from vae_jax.commands.cli import run_command
 from vae_jax.data import Examples
 from vae_jax.evaluation import evaluate_elbo, reconstruct
-from vae_jax.experiment import Config, build
-from vae_jax.pca import pca
-from vae_jax.trained import train
+from vae_jax.models import fit_pca
+from vae_jax.runs import Config, build
+from vae_jax.training import train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,22 +30,22 @@ def main(config: PcaConfig) -> None:
     table = []
     for latent in config.latents:
         experiment = build(replace(config, latent=latent, loss="ae", likelihood="gaussian"))
-        data, recipe, hyper, keys, _ = experiment
-        params = train(experiment)
-        pixels = np.asarray(jax.vmap(recipe.preprocess, (None, 0))(keys.train, data.train.x))
-        linear, directions = pca(pixels, latent)
+        data, recipe, keys = experiment.data, experiment.recipe, experiment.keys
+        params = train(experiment).params
+        pixels = np.asarray(recipe.seen(keys.pictures, data.train.x))
+        linear, directions = fit_pca(pixels, latent)
         baseline = replace(recipe, model=linear)
         errors = {
             name: evaluate_elbo(r, weights, keys.test, data.test)["mean_squared_error"]
             for name, r, weights in (("pca", baseline, directions), ("autoencoder", recipe, params))
         }
         table.append({"latent": latent, **errors})
-        if pixels.ndim == 4:
+        if experiment.images:
             first = Examples(data.test.x[:10])
-            of_ae = reconstruct(recipe, params, keys.test, first, hyper)
-            of_pca = reconstruct(baseline, directions, keys.test, first, hyper)
+            of_ae = reconstruct(recipe, params, keys.test, first, experiment.hyper)
+            of_pca = reconstruct(baseline, directions, keys.test, first, experiment.hyper)
             rows = {"original": of_ae.original, "PCA": of_pca.decoded, "autoencoder": of_ae.decoded}
-            figures.image_rows(rows, out / f"reconstructions-{latent}.png", title=f"{latent} latents")
+            plots.image_rows(rows, out / f"reconstructions-{latent}.png", title=f"{latent} latents")
     (out / "pca.json").write_text(json.dumps(table, indent=2) + "\n")
     print(f"\n{config.data}, squared error per test image, summed over pixels:\n  latents      PCA  autoencoder")
     for row in table:
@@ -55,4 +54,4 @@ def main(config: PcaConfig) -> None:
 
 
 if __name__ == "__main__":
-    command(main, PcaConfig, __doc__ or "")
+    run_command(main, PcaConfig, __doc__ or "")

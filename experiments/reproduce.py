@@ -17,15 +17,13 @@ from typing import Annotated, Any
 
 import tyro
 
-from vae_jax.command_line import command
+from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError, nearest
 from vae_jax.evaluation import evaluate_elbo, log_likelihood
-from vae_jax.experiment import Config, build
-from vae_jax.keys import Keys
-from vae_jax.run_folder import plain, replace_file
-from vae_jax.sweep import settings
-from vae_jax.sweep.pictures import half_width
-from vae_jax.trained import train
+from vae_jax.evaluation.populations import half_width, settings
+from vae_jax.runs import Config, build
+from vae_jax.training import train
+from vae_jax.writing import write_json
 
 MEASURES = ("negative_elbo", "distortion", "rate", "nll")
 
@@ -122,7 +120,7 @@ def main(config: ReproduceConfig) -> None:
                 "command": command_of(row),
                 "models": models,
             }
-            replace_file(path, json.dumps(plain(found), indent=2) + "\n")
+            write_json(path, found)
         print(report(name, found[name]))
     print(f"See {path}.")
 
@@ -131,11 +129,11 @@ def train_and_measure(row: Published, seed: int, manual_dir: Path | None) -> dic
     """One seed, trained and measured."""
     folder = manual_dir and manual_dir / row.choices["data"]
     experiment = build(Config(seed=seed, manual_dir=folder, **row.choices))
-    data, recipe, _, keys, _ = experiment
+    data, recipe, keys = experiment.data, experiment.recipe, experiment.keys
     started = time.perf_counter()
-    params = train(experiment)
+    params = train(experiment).params
     seconds = time.perf_counter() - started
-    test = evaluate_elbo(recipe, params, Keys(seed).test, data.test)
+    test = evaluate_elbo(recipe, params, keys.test, data.test)
     likelihood = log_likelihood(recipe, params, keys.codes, data.test, num_samples=row.samples)
     return {
         "seed": seed,
@@ -168,4 +166,4 @@ def report(name: str, found: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    command(main, ReproduceConfig, __doc__ or "")
+    run_command(main, ReproduceConfig, __doc__ or "")

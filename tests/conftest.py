@@ -1,16 +1,42 @@
-"""Strict jax for every test: typed keys, no key used twice, no silent broadcasting of ranks, two devices."""
+"""Strict jax for every test: typed keys, no key used twice, no silent broadcasting of ranks, two devices.
 
+The quick tests compile without XLA's optimisations and keep what they compiled; the slow ones take XLA as users do, and
+so do all where XLA_FLAGS is set, if only to nothing.
+"""
+
+import gc
 import os
+from pathlib import Path
 
-import jax
-import pytest
+CACHE = Path(__file__).parent.parent / ".pytest_cache" / "xla"
+UNOPTIMISED = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 os.environ["TQDM_DISABLE"] = "1"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_legacy_prng_key", "error")
 jax.config.update("jax_debug_key_reuse", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before anything is compiled, here or by a command that a test starts."""
+    if config.option.markexpr == "not slow":
+        os.environ.setdefault("XLA_FLAGS", UNOPTIMISED)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """A worker that keeps every program of every file grows to gigabytes."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture

@@ -6,13 +6,19 @@ Importing this package, or `vae_jax.losses`, loads jax and numpy and nothing els
 from typing import TYPE_CHECKING, Any
 
 from vae_jax import losses
-from vae_jax.distributions import Bernoulli, Delta, Mixture, Normal, StandardNormal
-from vae_jax.pixel_distributions import ContinuousBernoulli, DiscretizedLogistic, DiscretizedLogisticMixture
+from vae_jax.distributions.continuous import Delta, Mixture, Normal, StandardNormal
+from vae_jax.distributions.pixels import (
+    Bernoulli,
+    ContinuousBernoulli,
+    DiscretizedLogistic,
+    DiscretizedLogisticMixture,
+)
 
 if TYPE_CHECKING:
-    from vae_jax.model import VAE
+    from vae_jax.models.vae import VAE
+    from vae_jax.runs.loading import load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "VAE",
     "Bernoulli",
@@ -23,13 +29,18 @@ __all__ = [
     "Mixture",
     "Normal",
     "StandardNormal",
+    "load",
     "losses",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name == "VAE":
-        from vae_jax.model import VAE
+        from vae_jax.models.vae import VAE
 
         return VAE
+    if name == "load":
+        from vae_jax.runs.loading import load
+
+        return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,11 +1,11 @@
-"""Errors that a person can act on: scripts print them as one line, without a traceback."""
+"""Errors that the user can act on: scripts print them as one line, without a traceback."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class InputError(ValueError):
-    """Something that the caller gave is wrong. The message says what, what was expected, and what to do."""
+    """Invalid input from the caller. The message says what is wrong, what was expected, and what to do."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

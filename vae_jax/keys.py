@@ -1,14 +1,14 @@
-"""The rule for random keys, and what a seed becomes.
+"""The rule for random keys, and the keys of a seed.
 
 A key is used once, in one of three ways:
 
 - a sampler draws from it;
 - it is split by position, `jax.random.split(key, n)` or `fold_in(key, i)`: one key for each example, step or part;
-- it is folded by the name of a use, `use(key, "noise")`: one key for each different thing.
+- it is folded with the name of a use, `use(key, "noise")`: one key for each purpose.
 
-Never in two of them. `fold_in(key, i)` *is* `split(key, n)[i]`, so a key that is both split over a batch and folded
-with a small number gives the same noise to two things. A name folds in a number of 2^31 or more, which no position
-reaches, so that even then the two would not meet.
+Never in two of these. `fold_in(key, i)` *is* `split(key, n)[i]`, so a key that is both split over a batch and folded
+with a small number gives the same noise to both. A name folds in a number of 2^31 or more, which no position reaches,
+so that even then the two cannot collide.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from jax import Array
 
 
 def use(key: Array, name: str) -> Array:
-    """The key of one use, from its name.
+    """The key for one use, derived from its name.
 
     >>> key = jax.random.key(0)
     >>> use(key, "order") == use(key, "noise")
@@ -30,7 +30,7 @@ def use(key: Array, name: str) -> Array:
 
 @dataclass(frozen=True)
 class Keys:
-    """A seed's keys, apart by use; the same at every access, so that each epoch is looked at with the same noise.
+    """A seed's keys, one for each use; the same at every access, so that every epoch is validated with the same noise.
 
     `train` is the key of `training.run`.
     """

@@ -1,21 +1,59 @@
-"""Long work on the device in parts of one compiled size, with a word of progress between them."""
+"""Progress of long work: a bar where tqdm is installed, and work split into parts of one compiled size."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 
-def in_parts(n: int, size: int, *, doing: str, unit: str, progress: bool) -> Iterator[np.ndarray]:
-    """The rows 0 … n − 1, `size` at a time; the last part is filled up with the first rows, to be cut off again.
+def bar(iterable: Iterable | None = None, *, progress: bool = True, **how: Any) -> Any:
+    """A tqdm bar, or one that shows nothing where tqdm is not installed.
 
-    Shows a bar where it takes longer than two seconds and `progress` is asked for.
+    Args:
+      iterable: what to iterate over; None for a bar that is updated by hand.
+      progress: whether to show it; `TQDM_DISABLE` hides it too.
+      how: passed on to tqdm.
     """
-    from tqdm import tqdm
-
-    size = min(n, size)
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return _Silent(iterable)
     shown: Any = {} if progress else {"disable": True}  # otherwise TQDM_DISABLE decides
-    with tqdm(total=n, desc=doing, unit=unit, leave=False, delay=2, **shown) as bar:
+    return tqdm(iterable, **how, **shown)
+
+
+def in_parts(n: int, size: int, *, doing: str, unit: str, progress: bool) -> Iterator[np.ndarray]:
+    """The rows 0 … n − 1, `size` at a time; the last part is padded with the first rows, for the caller to cut off.
+
+    With `progress`, shows a bar if it takes longer than two seconds.
+    """
+    size = min(n, size)
+    with bar(total=n, desc=doing, unit=unit, leave=False, delay=2, progress=progress) as words:
         for start in range(0, n, size):
             yield np.arange(start, start + size) % n
-            bar.update(min(size, n - start))
+            words.update(min(size, n - start))
+
+
+class _Silent:
+    """A bar that shows nothing."""
+
+    def __init__(self, iterable: Iterable | None):
+        self._iterable = iterable
+
+    def __iter__(self) -> Iterator:
+        return iter(self._iterable or ())
+
+    def __enter__(self) -> "_Silent":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def update(self, count: float = 1) -> None:
+        pass
+
+    def set_description(self, *words: Any, **how: Any) -> None:
+        pass
+
+    def set_postfix_str(self, *words: Any, **how: Any) -> None:
+        pass

@@ -12,7 +12,7 @@ SUFFIXES = (".npz", ".npy")
 
 
 def load_file(path: Path) -> Dataset:
-    """An `.npz` with `x` and perhaps `y`, or an `.npy` that is x; dealt into 80 % train, 10 % validation, 10 % test.
+    """An `.npz` with `x` and optionally `y`, or an `.npy` that is x; split into 80 % train, 10 % validation, 10 % test.
 
     Raises:
       InputError: no such file, not a NumPy file, no `x` in it, or arrays that cannot be trained on (see `checked`).
@@ -25,6 +25,6 @@ def load_file(path: Path) -> Dataset:
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is not a NumPy file of plain numbers ({error}); write it with np.savez.") from error
     if "x" not in arrays:
-        found = ", ".join(arrays) or "nothing"
-        raise InputError(f"{path} holds {found}; expected an array named x (and perhaps y). Use np.savez(path, x=x).")
+        names = ", ".join(arrays) or "nothing"
+        raise InputError(f"{path} holds {names}; expected an array named x (y is optional). Use np.savez(path, x=x).")
     return split(str(path), checked(arrays["x"], arrays.get("y"), str(path)), validation=0.1, test=0.1)

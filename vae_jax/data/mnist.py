@@ -1,7 +1,7 @@
 """MNIST and its kin through tensorflow-datasets, without TensorFlow.
 
-The stock builders read their files with TensorFlow. These subclasses keep all the rest of the builder (name, version,
-addresses and checksums) and read with NumPy. A prepared set lies where TFDS keeps its own (`TFDS_DATA_DIR`, else
+The stock builders read their files with TensorFlow. These subclasses keep the rest of the builder (name, version,
+URLs and checksums) and read with NumPy. A prepared set lies where TFDS keeps its own (`TFDS_DATA_DIR`, else
 `~/tensorflow_datasets`).
 """
 
@@ -29,7 +29,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def read_amat(path: Path) -> np.ndarray:
-    """Larochelle's text format: a line an image, zeros and ones apart by spaces -> `[n, 28, 28]` uint8, 0 and 1."""
+    """Larochelle's text format: one image per line, space-separated zeros and ones -> `[n, 28, 28]` uint8."""
     text = np.frombuffer(_read(path), np.uint8)
     return (text[(text == ord("0")) | (text == ord("1"))] - ord("0")).reshape(-1, 28, 28)
 
@@ -43,7 +43,7 @@ def _without_tensorflow(name: str, files: dict[str, dict[str, str]]) -> Any:
     urls = {info.filename: url for url, info in stock.url_infos.items()}
 
     class Builder(stock, skip_registration=True):  # pyright: ignore[reportGeneralTypeIssues, reportCallIssue]
-        url_infos = stock.url_infos  # the checksums; TFDS would look for them beside this file
+        url_infos = stock.url_infos  # the checksums; TFDS would look for them next to this file
 
         def _info(self):
             info = super()._info()

@@ -1,4 +1,4 @@
-"""Sprites: binary images drawn from five known factors, the grid of dSprites, by a renderer of our own."""
+"""Sprites: binary images drawn from five known factors, the grid of dSprites, by our own renderer."""
 
 from functools import lru_cache, partial
 from pathlib import Path
@@ -14,16 +14,16 @@ from vae_jax.data.table import Dataset, Examples, Factors, register
 NAMES = ("shape", "scale", "orientation", "x", "y")
 SIZES = (3, 6, 40, 32, 32)  # 737,280 images, as in dSprites
 COUNT = int(np.prod(SIZES))
-_PLACES = np.cumprod((1, *SIZES[:0:-1]))[::-1]  # of a factor's digit in the index; y turns fastest
+_PLACES = np.cumprod((1, *SIZES[:0:-1]))[::-1]  # place value of each factor in the index; y varies fastest
 
 
 def render(factors: Array, *, size: int = 64) -> Array:
-    """One image from its factors, a pure function: no anti-aliasing, a pixel is lit where its centre is inside.
+    """One image from its factors, a pure function without anti-aliasing: a pixel is lit where its centre is inside.
 
     Args:
       factors: `[5]` integers: shape (square, ellipse, heart), scale (½ to 1 in 6 steps), orientation (40 steps of a
         full turn), x and y (32 places each, left to right and top to bottom).
-      size: pixels a side.
+      size: pixels per side.
 
     Returns:
       `[size, size, 1]` uint8, 0 or 255.
@@ -46,24 +46,24 @@ def render(factors: Array, *, size: int = 64) -> Array:
 
 
 def factors_of(index: ArrayLike) -> Array:
-    """The factors of the images at `index` in the order of the whole grid, `[..., 5]`; y turns fastest."""
+    """The factors of the images at `index` in the order of the whole grid, `[..., 5]`; y varies fastest."""
     index = jnp.asarray(index)
     return jnp.stack([index // int(place) % size for place, size in zip(_PLACES, SIZES, strict=True)], axis=-1)
 
 
 def index_of(factors: ArrayLike) -> Array:
-    """Where images of these factors `[..., 5]` are in the order of the whole grid."""
+    """The index, in the order of the whole grid, of images with these factors `[..., 5]`."""
     factors = jnp.asarray(factors)
     return jnp.sum(jnp.stack([factors[..., i] * int(place) for i, place in enumerate(_PLACES)]), axis=0)
 
 
 def sample_factors(key: Array, n: int, *, held: tuple[int, int] | None = None) -> Array:
-    """Factors of n images, each uniform and by itself, `[n, 5]`.
+    """Factors of n images, each uniform and independent, `[n, 5]`.
 
     Args:
       key: a typed key.
       n: how many.
-      held: `(factor, value)`: one factor that all of them share.
+      held: `(factor, value)`: one factor that all images share.
     """
     keys = jax.random.split(key, len(SIZES))
     factors = jnp.stack([jax.random.randint(k, (n,), 0, size) for k, size in zip(keys, SIZES, strict=True)], axis=1)
@@ -72,7 +72,7 @@ def sample_factors(key: Array, n: int, *, held: tuple[int, int] | None = None) -
 
 @partial(jax.jit, static_argnames="size")
 def render_all(factors: Array, *, size: int = 64) -> Array:
-    """`render` of many, `[n, 5]` -> `[n, size, size, 1]`."""
+    """`render` for many images, `[n, 5]` -> `[n, size, size, 1]`."""
     return jax.vmap(partial(render, size=size))(factors)
 
 
@@ -90,7 +90,7 @@ def sprites32(folder: Path | None) -> Dataset:
 
 @lru_cache(maxsize=2)
 def _drawn(name: str, size: int) -> Dataset:
-    """A random part of the grid, the same everywhere; labels are the shapes."""
+    """A random part of the grid, the same on every machine; labels are the shapes."""
     chosen = np.random.RandomState(0).permutation(COUNT)[:62_000]
     factors = np.asarray(factors_of(jnp.asarray(chosen)))
     x = np.concatenate([np.asarray(render_all(jnp.asarray(part), size=size)) for part in np.array_split(factors, 62)])
@@ -101,7 +101,7 @@ def _drawn(name: str, size: int) -> Dataset:
 
 
 def grid(size: int) -> Factors:
-    """All sprites, rendered as they are asked for."""
+    """All sprites, rendered on demand."""
 
     def images(start: int, stop: int) -> Array:
         return render_all(factors_of(jnp.arange(start, stop)), size=size)

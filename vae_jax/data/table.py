@@ -1,4 +1,4 @@
-"""The table of data sets that `--data` chooses from, and the shape that they all come in."""
+"""The table of data sets that `--data` chooses from, and the form that they all come in."""
 
 import math
 from collections.abc import Callable
@@ -9,15 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vae_jax.errors import InputError
+from vae_jax.table import Table, summary
 
-CHUNK = 4096  # images looked at together when a whole set is checked
+CHUNK = 4096  # images checked at a time
 
 
 class Examples(NamedTuple):
-    """Images and, perhaps, labels: a data set, a batch, or one example.
+    """Images and optional labels: a data set, a batch, or one example.
 
     Attributes:
-      x: `[n, height, width, channels]` or `[n, features]`; uint8 0..255, or float32 as it is.
+      x: `[n, height, width, channels]` or `[n, features]`; uint8 0..255, or float32 used as is.
       y: `[n]` int32 labels, or None.
     """
 
@@ -26,13 +27,13 @@ class Examples(NamedTuple):
 
 
 class Factors(NamedTuple):
-    """Images of every combination of known factors of variation, in the order of the grid: the last turns fastest.
+    """Images of every combination of known factors of variation, in the order of the grid: the last varies fastest.
 
     Attributes:
-      names: of the factors.
+      names: the names of the factors.
       sizes: how many values each has, counted from 0.
       images: `(start, stop)` -> `[stop − start, height, width, channels]` uint8, that part of the grid.
-      copies: how many images there are of each combination, one after another: what varies beside the factors.
+      copies: how many images there are of each combination, one after another, where more than the factors varies.
     """
 
     names: tuple[str, ...]
@@ -42,7 +43,7 @@ class Factors(NamedTuple):
 
     @property
     def total(self) -> int:
-        """How many images."""
+        """Number of images."""
         return math.prod(self.sizes) * self.copies
 
 
@@ -50,12 +51,12 @@ class Dataset(NamedTuple):
     """A data set in three parts. The test part is never trained on.
 
     Attributes:
-      name: as `--data` took it.
+      name: as given to `--data`.
       train: what is trained on.
-      validation: what is looked at during training.
+      validation: what is monitored during training.
       test: what is reported; the published test set where there is one.
       classes: how many labels there are; 0 without labels.
-      factors: all images by what varies in them, where that is known.
+      factors: all images by their factors of variation, where those are known.
     """
 
     name: str
@@ -72,8 +73,8 @@ class Source:
 
     Attributes:
       name: what `--data` takes.
-      load: the folder of files that the user fetched, or None -> the data set.
-      epochs: a training length that shows something.
+      load: the folder of files that the user downloaded, or None -> the data set.
+      epochs: how many to train by default.
     """
 
     name: str
@@ -83,26 +84,24 @@ class Source:
     @property
     def summary(self) -> str:
         """First line of the docstring."""
-        return (self.load.__doc__ or "").partition("\n")[0]
+        return summary(self.load)
 
 
-DATASETS: dict[str, Source] = {}
+DATASETS: Table[Source] = Table("data set", "vae_jax.data")
 
 
 def register(name: str, *, epochs: int) -> Callable:
-    """Put the decorated loader into `DATASETS` under `name`."""
+    """Register the decorated loader in `DATASETS` under `name`."""
 
     def enter(load):
-        if name in DATASETS:
-            raise ValueError(f"a data set named {name!r} exists already; choose another name.")
-        DATASETS[name] = Source(name, load, epochs)
+        DATASETS.add(name, Source(name, load, epochs))
         return load
 
     return enter
 
 
 def checked(x: np.ndarray, y: np.ndarray | None, origin: str) -> Examples:
-    """Images and labels as training wants them, or an error that says what to change.
+    """Images and labels in the form that training needs, or an error that says what to change.
 
     Args:
       x: `[n, height, width, channels]`, `[n, height, width]` or `[n, features]`; uint8, bool, or float in [0, 1].
@@ -138,7 +137,7 @@ def checked(x: np.ndarray, y: np.ndarray | None, origin: str) -> Examples:
 
 
 def split(name: str, data: Examples, *, validation: float, test: float) -> Dataset:
-    """A data set without published parts, dealt into three in an order that is the same everywhere.
+    """A data set without published parts, split into three in an order that is the same on every machine.
 
     Raises:
       InputError: too few images for three parts.

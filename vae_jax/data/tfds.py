@@ -1,4 +1,4 @@
-"""Data sets of tensorflow-datasets: fetched and checked by TFDS, stacked once into `.npy`, memory-mapped after."""
+"""Data sets of tensorflow-datasets: fetched and checked by TFDS, stacked once into memory-mapped `.npy` files."""
 
 import gzip
 import os
@@ -20,7 +20,7 @@ from vae_jax.errors import InputError, nearest
 FACTORS = {
     "dsprites": (("shape", "scale", "orientation", "x_position", "y_position"), "shape"),
     "shapes3d": (("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation"), "shape"),
-    "smallnorb": (("category", "elevation", "azimuth", "lighting"), "category"),  # each of 10 toys of every category
+    "smallnorb": (("category", "elevation", "azimuth", "lighting"), "category"),  # with 10 toys in every category
 }
 OFFLINE = "Offline, --data digits works, and so does an .npz file of your own"
 
@@ -51,10 +51,10 @@ def load_named(name: str, manual_dir: Path | None) -> Dataset:
 
 
 def load_builder(builder_class: Any, manual_dir: Path | None) -> Dataset:
-    """Prepare with TFDS (unless it lies prepared), stack, and split where TFDS has no validation or test part.
+    """Prepare with TFDS (unless already prepared), stack, and split where TFDS has no validation or test part.
 
     Args:
-      builder_class: a TFDS builder with features `image` and perhaps `label`.
+      builder_class: a TFDS builder with features `image` and optionally `label`.
       manual_dir: a folder with the original files, in place of a download. Checksums are verified either way.
 
     Raises:
@@ -72,18 +72,18 @@ def load_builder(builder_class: Any, manual_dir: Path | None) -> Dataset:
     train, classes = parts["train"], count_classes(parts["train"])
     if "validation" in parts:
         return Dataset(builder.name, train, parts["validation"], parts["test"], classes, factors)
-    # No published validation part: hold out the last sixtieth of the training part (1,000 of MNIST's 60,000), little
-    # enough that results stay comparable with those trained on all of it.
+    # No published validation part: hold out the last sixtieth of the training part (1,000 of MNIST's 60,000), few
+    # enough for results to stay comparable with those trained on all of it.
     held = max(len(train.x) // 60, 1)
     train, validation = rows(train, slice(-held)), rows(train, slice(-held, None))
     return Dataset(builder.name, train, validation, parts["test"], classes, factors)
 
 
 def known_factors(builder: Any, parts: list[Examples]) -> Factors:
-    """The grid of factors that the parts of a set make up together.
+    """The grid of factors that the parts of a data set form together.
 
     Args:
-      builder: of a set in `FACTORS`, prepared and stacked.
+      builder: that of a set in `FACTORS`, prepared and stacked.
       parts: its splits, in the order of `builder.info.splits`.
 
     Raises:
@@ -100,18 +100,18 @@ def known_factors(builder: Any, parts: list[Examples]) -> Factors:
     if counts.min() != counts.max():
         raise InputError(
             f"{builder.name} lacks combinations of its factors: {counts.min()} to {counts.max()} images of each; "
-            "expected as many of every one. Prepare the whole set."
+            "expected equally many. Prepare the whole set."
         )
     order = np.argsort(place, kind="stable")
     offsets = np.cumsum([0, *(len(part.x) for part in parts)])
 
     def images(start: int, stop: int) -> np.ndarray:
         chosen = order[start:stop]
-        found = np.empty((len(chosen), *parts[0].x.shape[1:]), parts[0].x.dtype)
+        pixels = np.empty((len(chosen), *parts[0].x.shape[1:]), parts[0].x.dtype)
         for part, first, end in zip(parts, offsets, offsets[1:], strict=False):
             inside = (first <= chosen) & (chosen < end)
-            found[inside] = part.x[chosen[inside] - first]
-        return found
+            pixels[inside] = part.x[chosen[inside] - first]
+        return pixels
 
     return Factors(names, sizes, images, copies=int(counts.min()))
 
@@ -141,7 +141,7 @@ def _prepare(builder: Any, manual_dir: Path | None) -> None:
 
 
 def _expect_network(name: str, files: dict[str, str]) -> None:
-    """Fail at once where a host cannot be reached; TFDS would retry for minutes."""
+    """Fail at once if a host cannot be reached; TFDS would retry for minutes."""
     if any(variable.lower() in ("http_proxy", "https_proxy", "all_proxy") for variable in os.environ):
         return
     for host in sorted({urlsplit(url).hostname or "" for url in files.values()}):
@@ -155,7 +155,7 @@ def _expect_network(name: str, files: dict[str, str]) -> None:
 
 
 def _unpacked(name: str, folder: Path, files: dict[str, str], stack: ExitStack) -> Path:
-    """The folder, or a temporary copy of it with its `.gz` files unpacked where TFDS wants them so."""
+    """The folder, or a temporary copy of it with its `.gz` files unpacked where TFDS needs that."""
     missing = [file for file in files if not (folder / file).is_file()]
     packed = [file for file in missing if (folder / f"{file}.gz").is_file()]
     if lacking := [file for file in missing if file not in packed]:
@@ -173,7 +173,7 @@ def _unpacked(name: str, folder: Path, files: dict[str, str], stack: ExitStack) 
 
 
 def _stacked(builder: Any, part: str) -> Examples:
-    """One part of the set as arrays, memory-mapped from `.npy` files that are made at the first reading."""
+    """One part of the set as arrays, memory-mapped from `.npy` files that are written on first use."""
     names, label = FACTORS.get(builder.name, ((), ""))
     wanted = ("image", "label", *(f"label_{name}" for name in names))
     paths = {field: _path(builder, part, field) for field in wanted if field in builder.info.features}
@@ -204,7 +204,7 @@ def _path(builder: Any, part: str, field: str) -> Path:
 
 @contextmanager
 def _written_whole(path: Path, shape: tuple[int, ...], dtype: Any) -> Iterator[np.ndarray]:
-    """A new `.npy` file as an array in its memory; renamed at the end, so that a reader never meets half a file."""
+    """A new `.npy` file as a memory-mapped array; renamed at the end, so that a reader never sees half a file."""
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npy", delete=False) as file:
         pass
     array = np.lib.format.open_memmap(file.name, mode="w+", dtype=dtype, shape=shape)

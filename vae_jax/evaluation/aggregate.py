@@ -1,28 +1,30 @@
 """The aggregate posterior of a whole data set: what the KL is made of."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.typing import ArrayLike
 
-from vae_jax.distributions import LOG_2PI, Normal
+from vae_jax.distributions.base import LOG_2PI
+from vae_jax.distributions.continuous import Normal
 from vae_jax.evaluation.elbo import mean_and_error
 from vae_jax.keys import use
-from vae_jax.losses import aggregate_density
+from vae_jax.losses.total_correlation import aggregate_density
 from vae_jax.progress import in_parts
 
 ROWS, COLUMNS = 64, 2048  # codes and posteriors that are compared at a time
-CALL = 640  # codes a call of the compiled program, between two words of progress
+CALL = 640  # codes per call of the compiled program, between two updates of progress
 
 
 class AggregateTerms(NamedTuple):
     """Means over sampled codes, in nats, each with its standard error: `(mean, error)`.
 
     Attributes:
-      mutual_information: of x and z under q, at most ln N for every single code.
+      mutual_information: that of x and z under q, at most ln N for every single code.
       total_correlation: KL(q(z) ‖ Π_j q(z_j)).
       dimension_wise_kl: Σ_j KL(q(z_j) ‖ N(0, 1)).
       rate: their sum, log q(z|x) − log p(z) of the same codes.
@@ -45,18 +47,18 @@ def aggregate_posterior(
 ) -> AggregateTerms:
     """KL(q(z|x) ‖ N(0, I)), averaged over the data, as mutual information + total correlation + dimension-wise KL.
 
-    q(z) = (1/N) Σ_n q(z|x_n) over **all** posteriors given, by log-sum-exp in chunks; no minibatch stands for the data
-    set, so there is no bias from one. Codes are drawn without replacement of x, as many as `samples` or N; their number
-    sets the standard error alone.
+    q(z) = (1/N) Σ_n q(z|x_n) over **all** posteriors given, by log-sum-exp in chunks; no minibatch stands in for the
+    data set, so there is no bias from one. Codes come from different x, min(`samples`, N) of them; their number affects
+    only the standard error.
 
     Args:
-      posterior: normal, leaves `[N, latent]`, of the whole data set, as `encode_all` gives it.
+      posterior: normal, leaves `[N, latent]`, of the whole data set, as from `encode_all`.
       key: a typed key, for the choice of x and for z.
-      samples: codes.
-      progress: show a bar where it takes longer than two seconds.
+      samples: how many codes to draw.
+      progress: whether to show a bar if it takes longer than two seconds.
 
     Raises:
-      ValueError: a posterior that is no density.
+      ValueError: posteriors that are not normal.
 
     References: Hoffman & Johnson, *ELBO surgery*, 2016; Chen et al. 2018, eq. 2.
     """
@@ -85,23 +87,23 @@ def aggregate_posterior(
 def minibatch_estimates(
     posterior: Normal, key: Array, *, batch: int = 64, batches: int = 200, sampling: str = "stratified"
 ) -> dict[str, tuple[float, float]]:
-    """The same three terms as training losses estimate them, from minibatches: to be compared, not to be believed.
+    """The same three terms as training losses estimate them, from minibatches: for comparison, not for reporting.
 
     Args:
       posterior: as for `aggregate_posterior`.
       key: a typed key.
-      batch: M, posteriors of which q(z) is made.
+      batch: M, how many posteriors make up q(z).
       batches: how many such estimates.
       sampling: `stratified` or `weighted`; see `losses.aggregate_density`.
 
     Returns:
       `mutual_information`, `total_correlation` and `dimension_wise_kl`: the mean over batches and its standard error,
-      which says nothing of the bias.
+      which says nothing about the bias.
     """
     posterior = jax.tree.map(jnp.asarray, posterior)
-    found = np.asarray(_minibatches(posterior, use(key, "minibatches"), batch, batches, sampling), np.float64)
+    estimates = np.asarray(_minibatches(posterior, use(key, "minibatches"), batch, batches, sampling), np.float64)
     names = ("mutual_information", "total_correlation", "dimension_wise_kl")
-    return {name: mean_and_error(values) for name, values in zip(names, found.T, strict=True)}
+    return {name: mean_and_error(values) for name, values in zip(names, estimates.T, strict=True)}
 
 
 @partial(jax.jit, static_argnums=(2, 3, 4))
@@ -123,10 +125,10 @@ def _minibatches(posterior: Normal, key: Array, batch: int, batches: int, sampli
 
 def _all_codes(z: Array, mean: Array, log_var: Array, progress: bool) -> tuple[np.ndarray, np.ndarray]:
     """`_log_aggregate` of all codes, part by part."""
-    n, found = len(z), []
+    n, densities = len(z), []
     for rows in in_parts(n, CALL, doing="aggregate posterior", unit="code", progress=progress):
-        found.append([np.asarray(a) for a in _log_aggregate(z[rows], mean, log_var)])
-    joint, marginals = (np.concatenate(parts)[:n] for parts in zip(*found, strict=True))
+        densities.append([np.asarray(a) for a in _log_aggregate(z[rows], mean, log_var)])
+    joint, marginals = (np.concatenate(parts)[:n] for parts in zip(*densities, strict=True))
     return joint, marginals
 
 
@@ -154,5 +156,5 @@ def _log_aggregate(z: Array, mean: Array, log_var: Array) -> tuple[Array, Array]
     return joint - jnp.log(n), marginals - jnp.log(n)
 
 
-def _log_normal(z: Array, mean: Any, log_var: Any) -> Array:
+def _log_normal(z: Array, mean: ArrayLike, log_var: ArrayLike) -> Array:
     return -0.5 * (jnp.square(z - mean) * jnp.exp(-jnp.asarray(log_var)) + log_var + LOG_2PI)

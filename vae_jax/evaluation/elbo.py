@@ -1,4 +1,4 @@
-"""The ELBO and its two terms over a whole data set, and which latents are in use."""
+"""The ELBO and its two terms over a whole data set, and how many latents are in use."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,9 +10,10 @@ from jax import Array, lax
 
 from vae_jax.data.table import Examples
 from vae_jax.keys import use
-from vae_jax.losses import Terms
-from vae_jax.model import Params
-from vae_jax.training import Hyper, Recipe, batch_loss, example_loss, example_terms, labelled
+from vae_jax.losses.elbo import Terms
+from vae_jax.models.vae import Params
+from vae_jax.training.pure import batch_loss, example_loss, example_terms
+from vae_jax.training.recipe import Hyper, Recipe
 
 CHUNK = 500  # examples at a time on the device
 
@@ -33,7 +34,7 @@ def active_units(means: Array, threshold: float = 0.01) -> Array:
 
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    """The mean over examples and its standard error s/√n; an error of NaN for a single one."""
+    """The mean over examples and its standard error s/√n; an error of NaN for a single example."""
     error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
     return float(values.mean()), float(error)
 
@@ -43,24 +44,24 @@ def evaluate_elbo(
 ) -> dict[str, Any]:
     """Negative ELBO with β = 1, whatever was trained, over every example of the data.
 
-    One sample of z an example: an unbiased estimate, with its standard error over examples. A point posterior has a
+    One sample of z per example: an unbiased estimate, with its standard error over examples. A point posterior has a
     distortion, but its rate and its negative ELBO are not defined: NaN.
 
     Args:
       recipe: the model, its preprocessing and its loss.
-      params: of the model.
+      params: those of the model.
       key: a typed key, for z and for dynamic binarisation.
       data: e.g. the test set.
-      hyper: where it is given, the training loss is reported too, with its corruption and all ramps risen; a loss of
-        batches over full batches of the training's size.
+      hyper: if given, the training loss is reported too, with its corruption and with all ramps complete; a batch loss
+        over full batches of the training size.
 
     Returns:
       `negative_elbo`, `negative_elbo_error` (standard error of the mean), `distortion`, `rate` in nats per example;
       `rate_per_latent`, a list; `mean_squared_error`, summed over pixels, of the mean of p(x|z) at the posterior mean;
-      `active_units` over these data; `examples`; and perhaps `loss`.
+      `active_units` over these data; `examples`; and, with `hyper`, `loss`.
     """
     key = use(key, "elbo")
-    data = jax.device_put(labelled(recipe, data))
+    data = jax.device_put(recipe.labelled(data))
     terms, squared_error = _all_terms(recipe, params, use(key, "terms"), data)
     distortion, kl, squared_error = (np.asarray(a, np.float64) for a in (terms.distortion, terms.kl, squared_error))
     rate = kl.sum(axis=1)
@@ -82,14 +83,14 @@ def evaluate_elbo(
 
 
 def elbo_means(recipe: Recipe, params: Params, key: Array, data: Examples) -> dict[str, Array]:
-    """The means of `evaluate_elbo` alone, float32 on the device: what is looked at while a model trains.
+    """Only the means of `evaluate_elbo`, float32 on the device: what is monitored while a model trains.
 
     Pure, so that it maps over models; three numbers come back, not three for each example.
 
     Returns:
       `negative_elbo`, `distortion` and `rate`, `[]` each, in nats per example.
     """
-    data, keys = labelled(recipe, data), jax.random.split(use(key, "elbo"), data.x.shape[0])
+    data, keys = recipe.labelled(data), jax.random.split(use(key, "elbo"), data.x.shape[0])
 
     def one(inputs):
         terms = example_terms(recipe, params, *inputs)
@@ -105,7 +106,7 @@ class Reconstruction(NamedTuple):
 
     Attributes:
       original: after preprocessing.
-      seen: what the encoder saw of them: corrupted, where the loss corrupts.
+      seen: what the encoder saw: corrupted, where the loss corrupts.
       decoded: the mean of p(x|z) at the mean of q(z|seen).
     """
 
@@ -127,7 +128,7 @@ def reconstruct(recipe: Recipe, params: Params, key: Array, data: Examples, hype
         return Reconstruction(x, seen, recipe.model.decode(params, code, example.y).mean)
 
     keys = jax.random.split(use(key, "reconstruction"), data.x.shape[0])
-    return jax.vmap(one)(keys, labelled(recipe, data))
+    return jax.vmap(one)(keys, recipe.labelled(data))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -146,7 +147,7 @@ def _all_terms(recipe: Recipe, params: Params, key: Array, data: Examples) -> tu
 
 @partial(jax.jit, static_argnums=0)
 def _all_losses(recipe: Recipe, params: Params, own: Hyper, key: Array, data: Examples) -> Array:
-    """The training loss of every example, `[n]`; or, where it is one of batches, of batches of the training's size."""
+    """The training loss of every example, `[n]`; or, for a batch loss, of batches of the training size."""
     n = data.x.shape[0]
     if not recipe.loss.batch:
         keys = jax.random.split(key, n)

@@ -9,12 +9,13 @@ import numpy as np
 from jax import Array, lax
 
 from vae_jax.data.table import Examples
-from vae_jax.distributions import LOG_2PI, Delta, Mixture, draw
+from vae_jax.distributions.base import LOG_2PI, draw
+from vae_jax.distributions.continuous import Mixture, Normal
 from vae_jax.evaluation.elbo import CHUNK
 from vae_jax.keys import use
-from vae_jax.losses import mmd2
-from vae_jax.model import Params
-from vae_jax.training import Recipe, labelled
+from vae_jax.losses.mmd_vae import mmd2
+from vae_jax.models.vae import Params
+from vae_jax.training.recipe import Recipe
 
 
 @partial(jax.jit, static_argnums=0)
@@ -26,14 +27,14 @@ def encode_all(recipe: Recipe, params: Params, key: Array, data: Examples) -> An
         return recipe.model.encode(params, recipe.preprocess(key, example.x), example.y)
 
     keys = jax.random.split(use(key, "codes"), data.x.shape[0])
-    return lax.map(one, (keys, labelled(recipe, data)), batch_size=CHUNK)
+    return lax.map(one, (keys, recipe.labelled(data)), batch_size=CHUNK)
 
 
 class PriorMatch(NamedTuple):
     """How the aggregate posterior q(z) = mean over x of q(z|x) compares with N(0, I).
 
     Attributes:
-      kl_per_latent: KL(q(z_j) ‖ N(0, 1)) in nats, `[latent]`; NaN for point posteriors, whose aggregate has no density.
+      kl_per_latent: KL(q(z_j) ‖ N(0, 1)) in nats, `[latent]`; NaN where posteriors are not normal.
       mmd2: squared maximum mean discrepancy between samples of the two, RBF kernel, unbiased (so it can be negative).
       mmd2_chance: the 95th percentile of the same statistic between two sets of samples of N(0, I).
       samples: how many samples of each.
@@ -52,15 +53,15 @@ def prior_match(posterior: Any, key: Array, *, samples: int = 1000, repeats: int
     density of z_j is the mean of theirs. The two-sample statistic sees what single dimensions do not, such as clusters.
 
     Args:
-      posterior: of a data set, as `encode_all` gives it.
+      posterior: that of a data set, as from `encode_all`.
       key: a typed key, for the samples.
-      samples: of either distribution, with replacement from the data.
-      repeats: how often the chance level is drawn.
+      samples: how many from each distribution; x is drawn with replacement.
+      repeats: how many draws give the chance level.
 
     Reference: Gretton et al., *A kernel two-sample test*, 2012, eq. 3.
     """
-    kl, found, chance = _compare(posterior, key, samples, repeats)
-    return PriorMatch(np.asarray(kl), float(found), float(chance), samples)
+    kl, statistic, chance = _compare(posterior, key, samples, repeats)
+    return PriorMatch(np.asarray(kl), float(statistic), float(chance), samples)
 
 
 @partial(jax.jit, static_argnums=(2, 3))
@@ -72,28 +73,28 @@ def _compare(posterior: Any, key: Array, samples: int, repeats: int) -> tuple[Ar
     chance = lax.map(
         lambda key: mmd2(*jax.random.normal(key, (2, samples, latent))), jax.random.split(key_chance, repeats)
     )
-    kl = jnp.full(latent, jnp.nan) if isinstance(posterior, Delta) else _marginal_kl(posterior)
+    kl = _marginal_kl(posterior) if isinstance(posterior, Normal) else jnp.full(latent, jnp.nan)
     return kl, mmd2(codes, jax.random.normal(key_prior, (samples, latent))), jnp.quantile(chance, 0.95)
 
 
 def fit_code_mixture(codes: np.ndarray, *, components: int = 20, seed: int = 0) -> Mixture:
     """A mixture of diagonal normals fitted to codes `[n, latent]`, to sample from instead of the prior.
 
-    scikit-learn's expectation-maximisation. An autoencoder has no prior: this is the density that its codes turned out
-    to have (Ghosh et al., *From variational to deterministic autoencoders*, 2020, section 4).
+    scikit-learn's expectation-maximisation. An autoencoder has no prior: this density is fitted to its codes
+    afterwards (Ghosh et al., *From variational to deterministic autoencoders*, 2020, section 4).
     """
     from sklearn.mixture import GaussianMixture
 
     components = min(components, len(codes))
-    found: Any = GaussianMixture(components, covariance_type="diag", random_state=seed, reg_covar=1e-5).fit(
+    fitted: Any = GaussianMixture(components, covariance_type="diag", random_state=seed, reg_covar=1e-5).fit(
         np.asarray(codes)
     )
-    means, covariances = np.asarray(found.means_), np.asarray(found.covariances_)
-    parts = np.log(found.weights_), means, np.log(covariances)
+    means, covariances = np.asarray(fitted.means_), np.asarray(fitted.covariances_)
+    parts = np.log(fitted.weights_), means, np.log(covariances)
     return Mixture(*(jnp.asarray(part, jnp.float32) for part in parts))
 
 
-def _marginal_kl(posterior: Any) -> Array:
+def _marginal_kl(posterior: Normal) -> Array:
     grid = jnp.arange(-10.0, 10.01, 0.02)
 
     def log_density(z):  # [latent], of the mean of the posteriors' marginals at z

@@ -9,15 +9,15 @@ import numpy as np
 from jax import Array, lax
 
 from vae_jax.data.table import Examples
-from vae_jax.distributions import draw
+from vae_jax.distributions.base import draw
 from vae_jax.evaluation.elbo import mean_and_error
 from vae_jax.keys import use
-from vae_jax.model import Params
+from vae_jax.models.vae import Params
 from vae_jax.progress import in_parts
-from vae_jax.training import Recipe, labelled
+from vae_jax.training.recipe import Recipe
 
-IMAGES = 20  # weighed together: with a chunk of samples of each, enough rows to fill the matrix units
-CALL = 500  # images a call of the compiled program, between two words of progress
+IMAGES = 20  # at a time: with a chunk of samples for each, enough rows to fill the matrix units
+CALL = 500  # images per call of the compiled program, between two updates of progress
 
 
 class LogLikelihood(NamedTuple):
@@ -25,11 +25,11 @@ class LogLikelihood(NamedTuple):
 
     Attributes:
       log_likelihood: the mean over examples; a lower bound in expectation, which tightens as samples grow.
-      error: its standard error over examples: how far another test set of this size may be.
-      sampling_error: its standard error from the importance samples alone, these examples given; by the delta method,
-        so not for a handful of samples.
+      error: its standard error over examples: how much another test set of this size may differ.
+      sampling_error: its standard error from the importance samples alone, for these examples; by the delta method, so
+        unreliable for a handful of samples.
       effective_samples: mean over examples of (Σw)²/Σw², of `samples`.
-      samples: importance samples an example.
+      samples: importance samples per example.
       per_example: `[n]`.
       bounds: k -> (mean, error) of the bound with k samples (Burda et al. 2016, eq. 8), from the same weights in groups
         of k; the first is the ELBO, the last `log_likelihood`. Groups nest, so the bound never falls with k.
@@ -56,33 +56,33 @@ def log_likelihood(
 ) -> LogLikelihood:
     """log p(x) ≈ log (1/k) Σ_i p(x|z_i) p(z_i)/q(z_i|x), z_i ~ q(z|x): Burda et al. 2016, eq. 8.
 
-    Every example is used, and every one has all its samples; they go by in chunks under a running log-sum-exp, so that
-    memory does not grow with their number.
+    Every example is used, with all its samples; these are drawn in chunks under a running log-sum-exp, so that memory
+    does not grow with their number.
 
     Args:
-      recipe: of which the model and the preprocessing are used; its posterior must be a density, not a point.
-      params: of the model.
+      recipe: its model and preprocessing are used; its posterior must be a density, not a point.
+      params: those of the model.
       key: a typed key.
       data: e.g. the test set.
       num_samples: k; rounded up to equal chunks where it has no divisor near `chunk`. The result says how many.
       chunk: samples at a time, at most.
-      progress: show a bar where it takes longer than two seconds.
+      progress: whether to show a bar if it takes longer than two seconds.
 
     Raises:
-      ValueError: the posterior is a point, of which there is no density; or no samples are asked for.
+      ValueError: the posterior is a point, which has no density; or fewer than one sample.
     """
-    if recipe.loss.posterior != "normal":
+    if not recipe.loss.posterior.has_density:
         raise ValueError(f"loss {recipe.loss.name!r} has a point for a posterior: log p(x) needs a density q(z|x).")
     if num_samples < 1 or chunk < 1:
         raise ValueError(f"num_samples and chunk must be at least 1; got {num_samples} and {chunk}.")
     chunks, chunk = split(num_samples, chunk)
-    data = labelled(recipe, data)
-    n, found, key = data.x.shape[0], [], use(key, "likelihood")
+    data = recipe.labelled(data)
+    n, estimates, key = data.x.shape[0], [], use(key, "likelihood")
     for rows in in_parts(n, CALL, doing=f"log p(x), {num_samples} samples", unit="image", progress=progress):
         part = jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), data)
         keys = jax.vmap(partial(jax.random.fold_in, key))(rows)
-        found.append([np.asarray(a, np.float64) for a in _estimate(recipe, params, keys, part, chunks, chunk)])
-    log_squares, *bounds = (np.concatenate(parts)[:n] for parts in zip(*found, strict=True))
+        estimates.append([np.asarray(a, np.float64) for a in _estimate(recipe, params, keys, part, chunks, chunk)])
+    log_squares, *bounds = (np.concatenate(parts)[:n] for parts in zip(*estimates, strict=True))
     per_example, samples = bounds[-1], chunks * chunk
     inverse = np.exp(log_squares - 2 * (per_example + np.log(samples)))  # Σw²/(Σw)²
     return LogLikelihood(
@@ -96,7 +96,7 @@ def log_likelihood(
 
 
 def split(num_samples: int, chunk: int) -> tuple[int, int]:
-    """How many chunks, and of how many samples: a divisor from half of `chunk` to all of it, or the least above k."""
+    """How many chunks of how many samples: a divisor of k between `chunk`/2 and `chunk`, else k is rounded up."""
     if num_samples <= chunk:
         return 1, num_samples
     size = next((size for size in range(chunk, chunk // 2, -1) if num_samples % size == 0), None)
@@ -132,14 +132,14 @@ def _estimate(recipe: Recipe, params: Params, keys: Array, data: Examples, chunk
 
         def body(log_squares, index):
             weights = jax.vmap(log_weight)(jax.random.split(jax.random.fold_in(key_samples, index), chunk))
-            found = weights.mean(), jax.nn.logsumexp(weights) - jnp.log(chunk)
-            return jnp.logaddexp(log_squares, jax.nn.logsumexp(2 * weights)), found
+            of_chunk = weights.mean(), jax.nn.logsumexp(weights) - jnp.log(chunk)
+            return jnp.logaddexp(log_squares, jax.nn.logsumexp(2 * weights)), of_chunk
 
         log_squares, (elbos, means) = lax.scan(body, jnp.full((), -jnp.inf), jnp.arange(chunks))
-        found = [log_squares, elbos.mean()]
+        estimates = [log_squares, elbos.mean()]
         for k in ladder(chunks, chunk)[1:]:
             groups = means.reshape(-1, k // chunk)
-            found.append(jnp.mean(jax.nn.logsumexp(groups, axis=1) - jnp.log(k // chunk)))
-        return found
+            estimates.append(jnp.mean(jax.nn.logsumexp(groups, axis=1) - jnp.log(k // chunk)))
+        return estimates
 
     return lax.map(one, (keys, data), batch_size=IMAGES)

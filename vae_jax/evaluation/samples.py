@@ -9,26 +9,26 @@ import numpy as np
 from jax import Array, lax
 
 from vae_jax.data.table import Dataset, Examples
-from vae_jax.distributions import draw
+from vae_jax.distributions.base import draw
 from vae_jax.errors import InputError
 from vae_jax.keys import use
-from vae_jax.losses import mmd2
-from vae_jax.model import Params
-from vae_jax.training import Recipe
+from vae_jax.losses.mmd_vae import mmd2
+from vae_jax.models.vae import Params
+from vae_jax.training.recipe import Recipe
 
 FITTED = 20_000  # real images that the classifier sees, at most
 
 
 class SampleQuality(NamedTuple):
-    """A two-sample statistic. It is no FID: other features, another statistic, and no number of other papers compares.
+    """A two-sample statistic. This is not FID: features and statistic differ, so published numbers do not compare.
 
     Attributes:
-      feature_mmd2: squared maximum mean discrepancy between samples and test images, unbiased, of features of mean 0
+      feature_mmd2: squared maximum mean discrepancy between samples and test images, unbiased, on features of mean 0
         and variance 1 over test images; RBF kernel exp(−|a − b|²/(2·features)).
       error: its standard error, over disjoint parts of the samples.
       chance: the 95th percentile of the same statistic, from as many images in as many parts, between training images
         and test images.
-      classifier_accuracy: of the classifier on test images.
+      classifier_accuracy: that of the classifier on test images.
       samples: how many of each.
     """
 
@@ -60,25 +60,25 @@ def classifier_of(recipe: Recipe, key: Array, data: Dataset) -> Any:
 def sample_quality(
     recipe: Recipe, params: Params, key: Array, data: Dataset, *, classifier: Any = None, parts: int = 4
 ) -> SampleQuality:
-    """Samples of the model against test images, in the hidden layer of a classifier of real images.
+    """Compare samples of the model with test images, in the hidden layer of a classifier of real images.
 
     Where all real pixels are black or white, samples are draws from p(x|z); elsewhere its means, as in the pictures.
 
     Args:
-      recipe: of a model that is trained to generate from its prior.
-      params: of the model.
+      recipe: that of a model trained to generate from its prior.
+      params: those of the model.
       key: a typed key.
       data: labelled; the classifier learns from the training part.
       classifier: from `classifier_of`; trained here by default.
-      parts: the statistic is the mean over so many parts of up to 500 samples and 500 test images, at random.
+      parts: the statistic is the mean over this many random parts of up to 500 samples and 500 test images.
 
     Raises:
-      InputError: data without labels, or too few; or a code that no prior was held to.
+      InputError: data without labels, or too few; or a loss that matches its codes to no prior.
 
     Reference: Gretton et al., *A kernel two-sample test*, 2012, eq. 3.
     """
     _expect_labels(data, parts)
-    if recipe.loss.posterior != "normal" and "prior_samples" not in recipe.loss.needs:
+    if not recipe.loss.uses_prior:
         raise InputError(f"the codes of {recipe.loss.name} are held to no prior that could be sampled from")
     key = use(key, "sample quality")
     size = min(500, len(data.test.x) // parts)
@@ -93,11 +93,11 @@ def sample_quality(
     features = [_features(classifier, part) for part in (drawn, test, train)]
     middle, scale = features[1].mean(axis=0), np.maximum(features[1].std(axis=0), 1e-6)
     samples, real, other = (jnp.asarray((part - middle) / scale, jnp.float32) for part in features)
-    found = np.asarray(_parts(samples, real[:n], parts), np.float64)
+    values = np.asarray(_parts(samples, real[:n], parts), np.float64)
     chance = np.asarray(_chance(use(key, "chance"), other, real, parts, size, 40))
     return SampleQuality(
-        float(found.mean()),
-        float(found.std(ddof=1) / np.sqrt(parts)),
+        float(values.mean()),
+        float(values.std(ddof=1) / np.sqrt(parts)),
         float(np.quantile(chance, 0.95)),
         float(classifier.score(test, y)),
         n,
@@ -106,7 +106,7 @@ def sample_quality(
 
 def _expect_labels(data: Dataset, parts: int) -> None:
     if data.train.y is None or data.test.y is None:
-        raise InputError(f"{data.name} has no labels to train a classifier on, whose features it takes")
+        raise InputError(f"{data.name} has no labels, which the feature classifier needs")
     fewest = np.bincount(data.train.y).min()
     if len(data.test.x) < 2 * parts or fewest < 10:
         raise InputError(
@@ -150,7 +150,7 @@ def _parts(a: Array, b: Array, parts: int) -> Array:
 
 @partial(jax.jit, static_argnums=(3, 4, 5))
 def _chance(key: Array, a: Array, b: Array, parts: int, size: int, repeats: int) -> Array:
-    """The mean over parts of random rows of two sets of real images, so many times, `[repeats]`."""
+    """The mean statistic over random parts of two sets of real images, redrawn each time, `[repeats]`."""
     size = min(size, len(a) // parts)
 
     def one(index):

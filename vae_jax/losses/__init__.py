@@ -1,34 +1,30 @@
-"""The family's objectives as pure functions of one example and a key. Depends on jax alone.
+"""The objectives of the VAE family as pure functions of one example and a key. Depends only on jax.
 
     loss, terms = jax.vmap(partial(losses.negative_elbo, encode=encode, decode=decode))(keys, x)
 
-Every loss is in nats, summed over pixels and latents. A new loss is a new file in this folder with `@register`; it is
-found by itself.
+Every loss is in nats, summed over pixels and latents. A new loss is a new file in this folder with `@register`,
+found automatically.
 """
 
-from importlib import import_module
-from pkgutil import iter_modules
-
+from vae_jax.distributions.kl import kl_normal, kl_standard_normal, kl_to_prior
 from vae_jax.losses.autoencoders import autoencoder, denoising, sparse, sparse_rate
-from vae_jax.losses.capacity import capacity, free_bits
-from vae_jax.losses.divergences import kl_normal, kl_standard_normal, kl_to_prior
+from vae_jax.losses.batch import Batch
+from vae_jax.losses.dip_vae import dip
 from vae_jax.losses.elbo import Terms, elbo_terms, negative_elbo
-from vae_jax.losses.factor import apply_critic, critic_loss, factor, init_critic, permute_latents
-from vae_jax.losses.importance_weighted import importance_weighted
-from vae_jax.losses.matching import mmd, mmd2, wasserstein
-from vae_jax.losses.moments import dip
+from vae_jax.losses.factor_vae import apply_critic, critic_loss, factor, init_critic, permute_latents
+from vae_jax.losses.iwae import importance_weighted
+from vae_jax.losses.mmd_vae import mmd, mmd2, wasserstein
+from vae_jax.losses.rate_control import capacity, free_bits
 from vae_jax.losses.scaling import SCALINGS, Scaling, convert_beta
-from vae_jax.losses.sigma import optimal_sigma
+from vae_jax.losses.sigma_vae import optimal_sigma
 from vae_jax.losses.table import LOSSES, Critic, Loss, register
 from vae_jax.losses.total_correlation import AggregateDensity, aggregate_density, beta_tc
-
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
     "LOSSES",
     "SCALINGS",
     "AggregateDensity",
+    "Batch",
     "Critic",
     "Loss",
     "Scaling",

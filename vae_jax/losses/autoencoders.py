@@ -1,4 +1,4 @@
-"""Autoencoders without a posterior: plain, denoising and sparse. The code z is a point, its rate is not defined."""
+"""Autoencoders without a posterior: plain, denoising and sparse. The code z is a point; its rate is not defined."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +8,16 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions import Delta, Distribution
+from vae_jax.distributions.base import Distribution
+from vae_jax.distributions.continuous import Delta
+from vae_jax.distributions.posteriors import POINT, RATES
+from vae_jax.hyperparameter import Hyperparameter
+from vae_jax.losses.batch import Batch
 from vae_jax.losses.corruption import gaussian_noise, masking, salt_and_pepper
 from vae_jax.losses.elbo import Decode, Encode, Terms, elbo_terms
 from vae_jax.losses.table import register
+
+_SHARE = Hyperparameter(default=0.3, most=1)  # of the pixels
 
 
 def as_point(code: Any) -> Delta:
@@ -19,21 +25,21 @@ def as_point(code: Any) -> Delta:
     return Delta(code.mean if hasattr(code, "log_prob") else code)
 
 
-@register("ae", posterior="point")
+@register("ae", posterior=POINT, uses_prior=False)
 def autoencoder(
     key: Array, x: Array, encode: Encode, decode: Decode, *, prior: Distribution | None = None
 ) -> tuple[Array, Terms]:
-    """Autoencoder: reconstruction alone, from a code that is a point.
+    """Autoencoder: reconstruction only, from a code that is a point.
 
     −log p(x|z),  z = encode(x)
 
-    With a Gaussian likelihood of σ = 1 this is half the squared error and a constant, with a Bernoulli one the
+    With a Gaussian likelihood of σ = 1 this is half the squared error plus a constant; with a Bernoulli likelihood, the
     cross-entropy.
 
     Args:
       key: not used; every loss takes one.
       x: one example.
-      encode: x -> z `[latent]`, or a distribution of which the mean is taken.
+      encode: x -> z `[latent]`, or a distribution whose mean is taken.
       decode: z -> p(x|z).
       prior: not used.
 
@@ -42,7 +48,7 @@ def autoencoder(
 
     Reference: Hinton & Salakhutdinov, *Reducing the dimensionality of data with neural networks*, 2006.
 
-    >>> from vae_jax.distributions import Bernoulli
+    >>> from vae_jax import Bernoulli
     >>> loss, terms = autoencoder(jax.random.key(0), jnp.ones(4), lambda x: x[:2], lambda z: Bernoulli(jnp.zeros(4)))
     >>> round(float(loss), 4), terms.z.tolist()  # 4 ln 2
     (2.7726, [1.0, 1.0])
@@ -51,7 +57,7 @@ def autoencoder(
     return terms.distortion, terms
 
 
-@register("denoising", posterior="point", corrupt=gaussian_noise, noise=0.3)
+@register("denoising", hyper={"noise": 0.3}, posterior=POINT, uses_prior=False, corrupt=gaussian_noise)
 def denoising(
     key: Array,
     x: Array,
@@ -80,10 +86,10 @@ def denoising(
 
     Reference: Vincent et al., *Extracting and composing robust features with denoising autoencoders*, 2008, eq. 5.
 
-    >>> from vae_jax.distributions import Normal
+    >>> from vae_jax import Normal
     >>> copy = lambda z: Normal(z, jnp.zeros(2))
     >>> loss, terms = denoising(jax.random.key(0), jnp.ones(2), lambda x: x, copy, noise=1.0, corruption=masking)
-    >>> terms.z.tolist(), round(float(loss), 4)  # what was seen; the clean pixels are one away: 1 + ln 2π
+    >>> terms.z.tolist(), round(float(loss), 4)  # what the encoder saw; the clean pixels are one away: 1 + ln 2π
     ([0.0, 0.0], 2.8379)
     """
     key_corruption, key_code = jax.random.split(key)
@@ -91,13 +97,15 @@ def denoising(
     return autoencoder(key_code, x, lambda _: encode(seen), decode, prior=prior)
 
 
-@register("denoising-masking", posterior="point", corrupt=masking, noise=0.3)
+@register("denoising-masking", hyper={"noise": _SHARE}, posterior=POINT, uses_prior=False, corrupt=masking)
 def denoising_masking(key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any) -> tuple[Array, Terms]:
     """Denoising autoencoder: encodes x with pixels set to 0 at random, reconstructs the clean x."""
     return denoising(key, x, encode, decode, corruption=masking, **hyper)
 
 
-@register("denoising-salt-and-pepper", posterior="point", corrupt=salt_and_pepper, noise=0.3)
+@register(
+    "denoising-salt-and-pepper", hyper={"noise": _SHARE}, posterior=POINT, uses_prior=False, corrupt=salt_and_pepper
+)
 def denoising_salt_and_pepper(
     key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any
 ) -> tuple[Array, Terms]:
@@ -105,7 +113,7 @@ def denoising_salt_and_pepper(
     return denoising(key, x, encode, decode, corruption=salt_and_pepper, **hyper)
 
 
-@register("sparse", posterior="point", weight=1.0)
+@register("sparse", hyper={"weight": 1.0}, posterior=POINT, uses_prior=False)
 def sparse(
     key: Array,
     x: Array,
@@ -132,7 +140,7 @@ def sparse(
 
     Reference: Goodfellow, Bengio & Courville, *Deep Learning*, 2016, section 14.2.1.
 
-    >>> from vae_jax.distributions import Bernoulli
+    >>> from vae_jax import Bernoulli
     >>> decode = lambda z: Bernoulli(jnp.zeros(2))
     >>> loss, _ = sparse(jax.random.key(0), jnp.ones(2), lambda x: jnp.array([3.0, -2.0]), decode, weight=10.0)
     >>> round(float(loss), 4)  # 2 ln 2 + 10·5
@@ -142,8 +150,11 @@ def sparse(
     return loss + weight * jnp.sum(jnp.abs(terms.z)), terms
 
 
-@register("sparse-rate", batch=True, posterior="rates", weight=1.0, target=0.05)
-def sparse_rate(terms: Terms, *, weight: ArrayLike = 1.0, target: ArrayLike = 0.05) -> Array:
+_TARGET = Hyperparameter(default=0.05, most=1, exclusive=True)
+
+
+@register("sparse-rate", hyper={"weight": 1.0, "target": _TARGET}, batch=True, posterior=RATES, uses_prior=False)
+def sparse_rate(batch: Batch, *, weight: ArrayLike = 1.0, target: ArrayLike = 0.05) -> Array:
     """Sparse autoencoder: the KL from a target rate to each unit's mean activation, codes in (0, 1).
 
     mean(−log p(x|z)) + weight·Σ_j KL(ρ ‖ ρ̂_j),  ρ̂_j = mean over the batch of z_j
@@ -151,7 +162,7 @@ def sparse_rate(terms: Terms, *, weight: ArrayLike = 1.0, target: ArrayLike = 0.
     KL(ρ ‖ ρ̂) = ρ ln(ρ/ρ̂) + (1 − ρ) ln((1 − ρ)/(1 − ρ̂)), zero where a unit is active at the target rate.
 
     Args:
-      terms: of a batch, codes `[batch, latent]` in (0, 1): a sigmoid's.
+      batch: with codes `[batch, latent]` in (0, 1), such as a sigmoid gives.
       weight: ≥ 0.
       target: ρ, in (0, 1).
 
@@ -161,9 +172,10 @@ def sparse_rate(terms: Terms, *, weight: ArrayLike = 1.0, target: ArrayLike = 0.
     Reference: Ng, *Sparse autoencoder*, CS294A lecture notes, 2011, section 3.
 
     >>> terms = Terms(jnp.array([-80.0, -90.0]), jnp.zeros((2, 1)), jnp.array([[0.0], [0.1]]), None)
-    >>> float(sparse_rate(terms, target=0.05))  # active at the target rate
+    >>> float(sparse_rate(Batch(terms), target=0.05))  # active at the target rate
     85.0
     """
+    terms = batch.terms
     rate = jnp.clip(jnp.mean(terms.z, axis=0), 1e-6, 1 - 1e-6)
     divergence = target * jnp.log(target / rate) + (1 - target) * jnp.log((1 - target) / (1 - rate))
     return jnp.mean(terms.distortion) + weight * jnp.sum(divergence)

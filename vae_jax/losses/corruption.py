@@ -7,7 +7,7 @@ from jax.typing import ArrayLike
 
 
 def gaussian_noise(key: Array, x: Array, *, noise: ArrayLike) -> Array:
-    """x + noise·ε, ε ~ N(0, I). Not clipped: the linear denoising autoencoder's optimum assumes so."""
+    """x + noise·ε, ε ~ N(0, I). Not clipped: the linear denoising autoencoder's optimum assumes this."""
     return x + noise * jax.random.normal(key, x.shape, x.dtype)
 
 

@@ -8,13 +8,14 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions import Distribution, draw
-from vae_jax.losses.divergences import kl_to_prior
+from vae_jax.distributions.base import Distribution, draw
+from vae_jax.distributions.kl import kl_to_prior
+from vae_jax.hyperparameter import whole
 from vae_jax.losses.table import register
 
 
 class Terms(NamedTuple):
-    """What a loss saw of one example. `rate` and `distortion` mean the same under every loss, whatever it weighs.
+    """What a loss saw of one example. `rate` and `distortion` mean the same under every loss, whatever its weights.
 
     Attributes:
       log_likelihood: `[]`, log p(x|z) in nats, summed over pixels.
@@ -54,9 +55,9 @@ def elbo_terms(
 ) -> Terms:
     """Encode x, draw z, decode it: the `Terms` of one example. Arguments as in `negative_elbo`.
 
-    A loss of a batch is a function of these, lifted over the batch:
+    A batch loss is a function of these, lifted over the batch:
 
-    >>> from vae_jax.distributions import Bernoulli, Normal
+    >>> from vae_jax import Bernoulli, Normal
     >>> encode, decode = lambda x: Normal(x[:1], jnp.zeros(1)), lambda z: Bernoulli(jnp.zeros(2))
     >>> keys, batch = jax.random.split(jax.random.key(0), 3), jnp.ones((3, 2))
     >>> terms = jax.vmap(lambda key, x: elbo_terms(key, x, encode, decode))(keys, batch)
@@ -75,7 +76,11 @@ def elbo_terms(
     return Terms(log_likelihood.mean(), kl.mean(axis=0), z[0], posterior)
 
 
-@register("vae", options={"num_samples": 1}, ramps={"beta": "beta_steps"}, beta=1.0, beta_steps=0.0)
+_HYPER = {"beta_steps": 0.0, "num_samples": whole(1)}
+_RAMPS = {"beta": "beta_steps"}
+
+
+@register("vae", hyper={"beta": 1.0, **_HYPER}, ramps=_RAMPS, beta_elbo=True)
 def negative_elbo(
     key: Array,
     x: Array,
@@ -86,13 +91,13 @@ def negative_elbo(
     num_samples: int = 1,
     prior: Distribution | None = None,
 ) -> tuple[Array, Terms]:
-    """Variational autoencoder: negative ELBO with the KL weighed by β (β-VAE for β other than 1).
+    """Variational autoencoder: negative ELBO with the KL weighted by β (β-VAE for β other than 1).
 
     −log p(x|z) + β KL(q(z|x) ‖ p(z)),  z ~ q(z|x) = encode(x)
 
-    One sample of z makes the first term an unbiased estimate; the KL is exact for normal q and p. With β = 1 minus this
-    value is a lower bound on log p(x). β = 0 trains an autoencoder whose noise shrinks away. In training β rises
-    linearly from 0 over `beta_steps` steps (KL warm-up; 0 for none).
+    One sample of z makes the first term an unbiased estimate; the KL is exact for normal q and p. At β = 1 the
+    negative of this value is a lower bound on log p(x). β = 0 trains an autoencoder whose noise shrinks to 0. In
+    training β rises linearly from 0 over `beta_steps` steps (KL warm-up; 0 for none).
 
     Args:
       key: a typed `jax.random.key`, used once, for ε.
@@ -100,19 +105,19 @@ def negative_elbo(
       encode: x -> q(z|x), a distribution over `[latent]`.
       decode: z -> p(x|z), a distribution over x's shape.
       beta: weight of the KL, ≥ 0. Nats against nats, both summed: no hidden factor of pixels or batch.
-      num_samples: how many z the first term is the mean of, static. More of them lower its variance, not the bound;
-        for that see `importance_weighted`.
+      num_samples: how many z the first term averages over, static. More of them lower its variance and do not tighten
+        the bound; for that see `importance_weighted`.
       prior: p(z); `None` is N(0, I).
 
     Returns:
       `(loss [], Terms)`, in nats; the terms are unweighted.
 
     Raises:
-      ValueError: the decoded distribution is not of x's shape.
+      ValueError: the decoded distribution does not have x's shape.
 
     References: Kingma & Welling 2014, eq. 10; Higgins et al., *β-VAE*, 2017, eq. 4.
 
-    >>> from vae_jax.distributions import Bernoulli, Normal
+    >>> from vae_jax import Bernoulli, Normal
     >>> encode = lambda x: Normal(jnp.zeros(2), jnp.zeros(2))
     >>> decode = lambda z: Bernoulli(jnp.zeros(4))
     >>> loss, terms = negative_elbo(jax.random.key(0), jnp.ones(4), encode, decode, beta=4.0)
@@ -123,19 +128,19 @@ def negative_elbo(
     return terms.distortion + beta * terms.rate, terms
 
 
-@register("beta-vae", options={"num_samples": 1}, ramps={"beta": "beta_steps"}, beta=4.0, beta_steps=0.0)
+@register("beta-vae", hyper={"beta": 4.0, **_HYPER}, ramps=_RAMPS, beta_elbo=True)
 def beta_vae(key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any) -> tuple[Array, Terms]:
-    """β-VAE: the negative ELBO with the KL weighed by β = 4, for latents that vary apart."""
+    """β-VAE: the negative ELBO with the KL weighted by β = 4, to disentangle the latents."""
     return negative_elbo(key, x, encode, decode, **hyper)
 
 
-@register("cvae", options={"num_samples": 1}, conditional=True, ramps={"beta": "beta_steps"}, beta=1.0, beta_steps=0.0)
+@register("cvae", hyper={"beta": 1.0, **_HYPER}, ramps=_RAMPS, conditional=True)
 def conditional_negative_elbo(
     key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any
 ) -> tuple[Array, Terms]:
     """Conditional VAE: the negative ELBO of x given its label, which goes into encoder, decoder and prior.
 
-    −log p(x|z, y) + β KL(q(z|x, y) ‖ p(z|y)); `encode` and `decode` have the label in them.
+    −log p(x|z, y) + β KL(q(z|x, y) ‖ p(z|y)); the label is already bound in `encode` and `decode`.
 
     Reference: Sohn, Lee & Yan, *Learning structured output representation using deep conditional generative models*,
     2015, eq. 4.
@@ -144,10 +149,10 @@ def conditional_negative_elbo(
 
 
 def decode_checked(decode: Decode, z: Array, x: Array) -> Distribution:
-    """p(x|z). A decoder of another shape than x's would broadcast to a wrong sum without a word.
+    """p(x|z), its shape checked: a decoder of another shape than x's would silently broadcast to a wrong sum.
 
     Raises:
-      ValueError: the decoded distribution is not of x's shape.
+      ValueError: the decoded distribution does not have x's shape.
     """
     likelihood = decode(z)
     mean = getattr(likelihood, "mean", None)

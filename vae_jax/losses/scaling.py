@@ -1,4 +1,4 @@
-"""β between conventions: what one library averages another sums, and a weight means something else in each."""
+"""β converted between conventions: what one library sums another averages, so one number means different things."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from jax.typing import ArrayLike
 
 
 class Scaling(NamedTuple):
-    """How a loss adds up its two terms, unit·reduce(−log p) + β·reduce(KL); the batch is treated alike in both.
+    """How a loss adds up its two terms, unit·reduce(−log p) + β·reduce(KL); the batch is reduced alike in both.
 
     Attributes:
       pixels_averaged: the reconstruction is a mean over pixels and channels, not a sum.
@@ -20,7 +20,7 @@ class Scaling(NamedTuple):
     unit: float = 1.0
 
 
-# As read in the code of each; `squared error` where another of its losses has another scaling.
+# As read from the code of each; `squared error` where its other losses are scaled differently.
 SCALINGS = {
     "summed": Scaling(),  # this library, and the examples of Flax, Keras (one channel) and PyTorch
     "averaged": Scaling(pixels_averaged=True),
@@ -37,13 +37,13 @@ def convert_beta(
 ) -> ArrayLike:
     """The β under `target` that has the same optimum as `beta` under `source`.
 
-    r·Σ(−log p) + β k·Σ KL has the optimum of β k/r in plain sums; r = unit, divided by the pixels where they are
-    averaged; k = 1, divided by the latents where they are. So the normalised β is β·latents/pixels.
+    r·Σ(−log p) + β k·Σ KL has the optimum of plain sums with β k/r; r = unit, divided by the pixels where they are
+    averaged; k = 1, divided by the latents where those are. So the normalised β is β·latents/pixels.
 
     Args:
       beta: any shape.
-      source: of `beta`, a `Scaling` or a name in `SCALINGS`.
-      target: of the result.
+      source: the convention of `beta`, a `Scaling` or a name in `SCALINGS`.
+      target: the convention of the result.
       pixels: height·width·channels of an example.
       latent: latent dimensions.
 
@@ -64,7 +64,7 @@ def convert_beta(
 
 
 def _weight(scaling: Scaling | str, pixels: int, latent: int) -> float:
-    """What β = 1 is worth: nats of KL against a nat of reconstruction."""
+    """What β = 1 is worth: nats of KL per nat of reconstruction."""
     if isinstance(scaling, str):
         if scaling not in SCALINGS:
             raise ValueError(f"no scaling named {scaling!r}; expected a Scaling, or one of {', '.join(SCALINGS)}.")

@@ -8,52 +8,61 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
+from vae_jax.distributions.posteriors import NORMAL, Posterior
+from vae_jax.hyperparameter import Declared, Hyperparameter, check, declared
+from vae_jax.table import Table, summary
+
 
 class Critic(NamedTuple):
-    """A network that a loss trains for itself, beside the model and against an objective of its own.
+    """A network that a loss trains for its own use, alongside the model and on a separate objective.
 
     Attributes:
-      init: `(key, latent, **options) -> params`.
+      init: `(key, latent, **sizes) -> params`.
       apply: `(params, z [latent]) -> []`.
       loss: `(key, z [batch, latent], critic: z -> []) -> []`, what its parameters minimise.
+      learning_rate: that of its optimiser, Adam(b1=0.5, b2=0.9); `critic_learning_rate` in a run's `hyper`.
     """
 
     init: Callable[..., Any]
     apply: Callable[[Any, Array], Array]
     loss: Callable[[Array, Array, Callable[[Array], Array]], Array]
+    learning_rate: Hyperparameter
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Loss:
     """One entry of `LOSSES`.
 
     Attributes:
       name: what `--loss` takes.
       function: for one example, `(key, x, encode, decode, *, prior, **hyper) -> (loss [], Terms)`; or, where `batch` is
-        set, of the `Terms` of a batch, `(terms, **needs, **hyper) -> loss []`.
-      hyper: its hyperparameters and their defaults; each becomes a leaf of a run's `hyper`.
-      options: sizes that are compiled in, such as a number of samples: keywords of one example's function, and of
-        `critic.init`.
-      batch: the loss is a function of a batch's terms.
-      needs: what else a batch's loss takes: `data_size` and `pixels` (ints), `prior_samples`
-        (`[batch, latent]`) or `critic`.
-      posterior: the family of q(z|x) that it trains, a name in `vae_jax.posteriors.POSTERIORS`.
-      likelihood: the p(x|z) it is trained with unless told otherwise, a name in `vae_jax.likelihoods.LIKELIHOODS`.
-      conditional: the label goes into encoder and decoder.
+        set, for a batch, `(Batch, **hyper) -> loss []`.
+      hyper: its hyperparameters. Whole numbers are sizes, compiled in: keywords of the function of one example, and of
+        `critic.init`. The others become leaves of a run's `hyper`.
+      sizes: the chosen sizes.
+      batch: whether it is a function of a batch.
+      posterior: the family of q(z|x) that it trains unless told otherwise.
+      likelihood: the p(x|z) that it is trained with unless told otherwise, a name in `vae_jax.models.LIKELIHOODS`.
+      fixed_likelihood: whether it is defined only for that likelihood.
+      uses_prior: whether it matches the codes to the prior, so that samples of the prior can be decoded.
+      conditional: whether the label goes into encoder and decoder.
+      beta_elbo: whether it is −log p(x|z) + β·KL, so that the known optimum of the β-VAE applies.
       corrupt: `(key, x, **hyper) -> x`, what the encoder sees of x in training; None for x itself.
-      ramps: hyperparameter -> another one that says over how many steps it rises from 0 (0 steps: at once).
+      ramps: hyperparameter -> the one that says over how many steps it rises from 0 (0 steps: no ramp).
       critic: trained in the same step with its own optimiser.
     """
 
     name: str
     function: Callable[..., Any]
-    hyper: Mapping[str, float] = field(default_factory=dict, hash=False)
-    options: Mapping[str, int] = field(default_factory=dict, hash=False)
+    hyper: Declared = field(default_factory=dict, hash=False)
+    sizes: Mapping[str, int] = field(default_factory=dict, hash=False)
     batch: bool = False
-    needs: tuple[str, ...] = ()
-    posterior: str = "normal"
+    posterior: Posterior = NORMAL
     likelihood: str = "bernoulli"
+    fixed_likelihood: bool = False
+    uses_prior: bool = True
     conditional: bool = False
+    beta_elbo: bool = False
     corrupt: Callable[..., Array] | None = None
     ramps: Mapping[str, str] = field(default_factory=dict, hash=False)
     critic: Critic | None = None
@@ -61,45 +70,86 @@ class Loss:
     @property
     def summary(self) -> str:
         """First line of the docstring."""
-        return (self.function.__doc__ or "").partition("\n")[0]
+        return summary(self.function)
+
+    @property
+    def declared(self) -> Declared:
+        """Every hyperparameter, including that of the critic's optimiser."""
+        own = {} if self.critic is None else {"critic_learning_rate": self.critic.learning_rate}
+        return {**self.hyper, **own}
 
     def at(self, step: Array | float, hyper: Mapping[str, Array]) -> dict[str, Array]:
-        """The function's hyperparameters at a step, the ramped ones risen so far; defaults where `hyper` has none."""
-        own = {name: jnp.asarray(hyper.get(name, default), jnp.float32) for name, default in self.hyper.items()}
+        """The function's hyperparameters at a step, ramps applied; defaults where `hyper` has none."""
+        own = {
+            name: jnp.asarray(hyper.get(name, entry.default), jnp.float32)
+            for name, entry in self.hyper.items()
+            if not entry.whole
+        }
         for name, length in self.ramps.items():
             steps = own.pop(length)
             own[name] *= jnp.where(steps > 0, jnp.minimum(step / jnp.maximum(steps, 1.0), 1.0), 1.0)
         return own
 
-    def choose(self, **options: int) -> "Loss":
+    def choose(self, **sizes: int) -> "Loss":
         """The same loss with other sizes, as in `LOSSES["iwae"].choose(num_samples=50)`.
 
         Raises:
-          ValueError: an option that it does not have.
+          InputError: a size that it does not have, or one out of its range.
         """
-        for name in options:
-            if name not in self.options:
-                has = ", ".join(self.options) or "none"
-                raise ValueError(f"loss {self.name!r} has no option {name!r}; it has {has}.")
-        return replace(self, options=MappingProxyType({**self.options, **options}))
+        known = {name: entry for name, entry in self.hyper.items() if entry.whole}
+        chosen = {name: int(check(name, size, known, owner=f"loss {self.name!r}")) for name, size in sizes.items()}
+        return replace(self, sizes=MappingProxyType({**self.sizes, **chosen}))
 
 
-LOSSES: dict[str, Loss] = {}
+LOSSES: Table[Loss] = Table("loss", "vae_jax.losses")
 
 
-def register(name: str, *, options: Mapping[str, int] | None = None, **entry: Any) -> Callable:
-    """Put the decorated function into `LOSSES` under `name`.
+def register(
+    name: str,
+    *,
+    hyper: Mapping[str, float | Hyperparameter] = MappingProxyType({}),
+    batch: bool = False,
+    posterior: Posterior = NORMAL,
+    likelihood: str = "bernoulli",
+    fixed_likelihood: bool = False,
+    uses_prior: bool = True,
+    conditional: bool = False,
+    beta_elbo: bool = False,
+    corrupt: Callable[..., Array] | None = None,
+    ramps: Mapping[str, str] = MappingProxyType({}),
+    critic: Critic | None = None,
+) -> Callable:
+    """Register the decorated function in `LOSSES` under `name`; the keywords are the attributes of `Loss`.
 
-    Keywords that are attributes of `Loss` say what it needs; all others are hyperparameters with their defaults.
+    A plain number in `hyper` is the default of a hyperparameter that must be at least 0.
+
+    Raises:
+      TypeError: a switch such as `batch` is not a bool, or is a hyperparameter given outside `hyper`.
+      ValueError: the name is taken.
     """
-    structure = {key: entry.pop(key) for key in list(entry) if key in Loss.__dataclass_fields__}
-    structure["ramps"] = MappingProxyType(dict(structure.get("ramps", {})))
-    structure["options"] = MappingProxyType(dict(options or {}))
+    switches = (batch, fixed_likelihood, uses_prior, conditional, beta_elbo)
+    if not all(isinstance(switch, bool) for switch in switches):
+        raise TypeError(f"loss {name!r}: expected True or False; give hyperparameters as hyper={{name: default}}.")
+    numbers = declared(hyper)
 
     def enter(function):
-        if name in LOSSES:
-            raise ValueError(f"a loss named {name!r} exists already; choose another name.")
-        LOSSES[name] = Loss(name, function, MappingProxyType(entry), **structure)
+        loss = Loss(
+            name=name,
+            function=function,
+            hyper=numbers,
+            sizes=MappingProxyType({key: int(entry.default) for key, entry in numbers.items() if entry.whole}),
+            batch=batch,
+            posterior=posterior,
+            likelihood=likelihood,
+            fixed_likelihood=fixed_likelihood,
+            uses_prior=uses_prior,
+            conditional=conditional,
+            beta_elbo=beta_elbo,
+            corrupt=corrupt,
+            ramps=MappingProxyType(dict(ramps)),
+            critic=critic,
+        )
+        LOSSES.add(name, loss)
         return function
 
     return enter

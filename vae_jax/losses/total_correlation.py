@@ -1,4 +1,4 @@
-"""The aggregate posterior from a minibatch, and the losses that weigh its total correlation."""
+"""The aggregate posterior from a minibatch, and the losses that penalise its total correlation."""
 
 from typing import Any, NamedTuple
 
@@ -7,15 +7,16 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions import Distribution, Normal
-from vae_jax.losses.elbo import Terms
+from vae_jax.distributions.base import Distribution
+from vae_jax.distributions.continuous import Normal
+from vae_jax.losses.batch import Batch
 from vae_jax.losses.table import register
 
 SAMPLING = ("stratified", "weighted")
 
 
 def log_prob_per_latent(posterior: Any, z: Array) -> Array:
-    """log q(z_j|x) of each latent, `[latent]`, of one example's factorised posterior.
+    """log q(z_j|x) of each latent, `[latent]`, for one example's factorised posterior.
 
     Args:
       posterior: our `Normal`; or another library's that gives a value per latent, such as
@@ -51,12 +52,12 @@ class AggregateDensity(NamedTuple):
 
     @property
     def mutual_information(self) -> Array:
-        """Of x and z: log q(z|x) − log q(z), `[batch]`."""
+        """Mutual information of x and z: log q(z|x) − log q(z), `[batch]`."""
         return self.conditional - self.joint
 
     @property
     def total_correlation(self) -> Array:
-        """Among the latents: log q(z) − Σ_j log q(z_j), `[batch]`."""
+        """Total correlation of the latents: log q(z) − Σ_j log q(z_j), `[batch]`."""
         return self.joint - jnp.sum(self.marginals, axis=-1)
 
 
@@ -75,8 +76,8 @@ def aggregate_density(
 
     Args:
       z: `[batch, latent]`, z_i drawn from q(z|x_i).
-      posterior: of the batch, its leaves `[batch, latent]`; factorised over latents.
-      data_size: N, at least the batch.
+      posterior: those of the batch, leaves `[batch, latent]`; factorised over latents.
+      data_size: N, at least the batch size.
       sampling: `stratified` or `weighted`; static.
 
     Raises:
@@ -86,8 +87,8 @@ def aggregate_density(
     Reference: Chen et al., *Isolating sources of disentanglement in VAEs*, 2018, appendices C.1 and C.2; the stratified
     weights are theirs averaged over which of the other examples comes last.
 
-    >>> from vae_jax.distributions import Normal
-    >>> q = Normal(jnp.array([[-50.0], [50.0]]), jnp.zeros((2, 1)))  # two codes that tell their x for certain
+    >>> from vae_jax import Normal
+    >>> q = Normal(jnp.array([[-50.0], [50.0]]), jnp.zeros((2, 1)))  # each code identifies its x
     >>> density = aggregate_density(q.mean, q, data_size=2)
     >>> density.mutual_information.tolist()  # ln 2
     [0.6931..., 0.6931...]
@@ -96,7 +97,7 @@ def aggregate_density(
     if sampling not in SAMPLING:
         raise ValueError(f"sampling must be one of {', '.join(SAMPLING)}; got {sampling!r}.")
     if isinstance(data_size, int) and data_size < batch:
-        raise ValueError(f"data_size is the whole data set's, at least the batch of {batch}; got {data_size}.")
+        raise ValueError(f"data_size counts the whole data set, at least the batch of {batch}; got {data_size}.")
     if sampling == "stratified" and batch < 2:
         raise ValueError("stratified sampling needs a batch of at least 2 examples; got 1. Use sampling='weighted'.")
     pairs = jax.vmap(jax.vmap(log_prob_per_latent, (0, None)), (None, 0))(posterior, z)  # [code, posterior, latent]
@@ -111,28 +112,29 @@ def aggregate_density(
     return AggregateDensity(jnp.sum(jnp.where(own[..., None], pairs, 0.0), axis=(1, 2)), joint, marginals)
 
 
-@register("beta-tc", batch=True, needs=("data_size",), alpha=1.0, beta=6.0, gamma=1.0)
+_HYPER = {"alpha": 1.0, "beta": 6.0, "gamma": 1.0}
+
+
+@register("beta-tc", hyper=_HYPER, batch=True)
 def beta_tc(
-    terms: Terms,
+    batch: Batch,
     *,
-    data_size: ArrayLike,
     alpha: ArrayLike = 1.0,
     beta: ArrayLike = 6.0,
     gamma: ArrayLike = 1.0,
     sampling: str = "stratified",
 ) -> Array:
-    """β-TCVAE: the KL in three parts, of which the total correlation is weighed by β.
+    """β-TCVAE: the KL in three parts, of which the total correlation is weighted by β.
 
     mean(−log p(x|z)) + α I(x; z) + β TC(z) + γ Σ_j KL(q(z_j) ‖ p(z_j))
 
     I = E log q(z|x) − log q(z) is the mutual information, TC = E log q(z) − Σ_j log q(z_j) the total correlation, and
     the last the dimension-wise KL, all from the minibatch (`aggregate_density` states the bias). They sum to the KL, so
     it is computed as −log p(x|z) + γ KL + (α − γ) I + (β − γ) TC, with the KL in closed form: α = β = γ = 1 is the
-    ELBO itself, and α = γ = 1 has one noisy term, not three.
+    negative ELBO itself, and α = γ = 1 has one noisy term, not three.
 
     Args:
-      terms: of a batch, `[batch]`; normal posteriors with leaves `[batch, latent]`.
-      data_size: N, examples in the data set.
+      batch: with `data_size`, N, the size of the data set; normal posteriors with leaves `[batch, latent]`.
       alpha: weight of the mutual information, ≥ 0.
       beta: weight of the total correlation, ≥ 0.
       gamma: weight of the dimension-wise KL, ≥ 0.
@@ -142,23 +144,25 @@ def beta_tc(
       The loss of the batch in nats, `[]`.
 
     Raises:
-      ValueError: as `aggregate_density`.
+      ValueError: as `aggregate_density`; or a batch without the size of its data.
 
     Reference: Chen et al. 2018, eq. 4.
 
-    >>> from vae_jax.distributions import Normal
+    >>> from vae_jax import Normal
+    >>> from vae_jax.losses import Terms
     >>> q = Normal(jnp.array([[-50.0, -50.0], [50.0, 50.0]]), jnp.zeros((2, 2)))  # the latents are copies: TC = ln 2
     >>> terms = Terms(jnp.zeros(2), jnp.ones((2, 2)), q.mean, q)
-    >>> round(float(beta_tc(terms, data_size=2, beta=6.0)), 3)  # KL of 2, and 5 ln 2
+    >>> round(float(beta_tc(Batch(terms, data_size=2), beta=6.0)), 3)  # KL of 2, and 5 ln 2
     5.466
     """
-    density = aggregate_density(terms.z, terms.posterior, data_size=data_size, sampling=sampling)
+    terms = batch.terms
+    density = aggregate_density(terms.z, terms.posterior, data_size=batch.need_data_size(), sampling=sampling)
     information, correlation = density.mutual_information.mean(), density.total_correlation.mean()
     kl = jnp.mean(terms.distortion) + gamma * jnp.mean(terms.rate)
     return kl + jnp.subtract(alpha, gamma) * information + jnp.subtract(beta, gamma) * correlation
 
 
-@register("beta-tc-weighted", batch=True, needs=("data_size",), alpha=1.0, beta=6.0, gamma=1.0)
-def beta_tc_weighted(terms: Terms, **rest: Any) -> Array:
-    """β-TCVAE with minibatch-weighted sampling: a q(z) of one weight for all, too small by up to ln N."""
-    return beta_tc(terms, sampling="weighted", **rest)
+@register("beta-tc-weighted", hyper=_HYPER, batch=True)
+def beta_tc_weighted(batch: Batch, **rest: Any) -> Array:
+    """β-TCVAE with minibatch-weighted sampling: equal weights in q(z), whose log is too small by up to ln N."""
+    return beta_tc(batch, sampling="weighted", **rest)

@@ -1,0 +1,217 @@
+"""The commands as a person runs them: what they leave, how they resume, and one line for each mistake."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import matplotlib.image
+import numpy as np
+import pytest
+
+import vae_jax
+from vae_jax import plots
+from vae_jax.commands import train as train_command
+from vae_jax.commands.cli import run_command
+from vae_jax.errors import InputError
+from vae_jax.runs import Config, build
+from vae_jax.runs.folder import free_folder
+from vae_jax.runs.loading import Models
+from vae_jax.training import train_one
+
+ROOT = Path(__file__).parents[2]
+
+
+def train(*flags: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, ROOT / "experiments" / "train.py", *map(str, flags)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    result = train("--epochs", 4, "--latent", 3, "--hidden", 16, "--out", out)
+    assert result.returncode == 0, result.stderr
+    return out, result
+
+
+def states_of(folder: Path):
+    """`(epochs done, states and what is beside them)` of the newest checkpoint."""
+    models = Models(folder)
+    (part,) = models.parts
+    return part.restore(build(models.config))
+
+
+def test_a_run_leaves_the_contracts_files(run):
+    out, result = run
+    config = json.loads((out / "config.json").read_text())
+    assert config["latent"] == 3 and config["hidden"] == [16]
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    summary = json.loads((out / "summary.json").read_text())
+    test = summary["test"]
+    assert test["negative_elbo"] == pytest.approx(test["distortion"] + test["rate"])
+    assert {"active_units", "examples"} <= test.keys()
+    assert summary["steps"] == rows[-1]["step"] == 4 * 9
+    assert summary["seconds"] > 0 and summary["images_per_second"] > 0
+    for name in ("samples", "reconstructions"):
+        pictures = sorted(path.name for path in (out / name).iterdir())
+        assert pictures == [f"epoch-000{epoch}.png" for epoch in (1, 2, 3, 4)]
+    for picture in [*out.glob("*/*.png"), out / "curves.png"]:
+        assert matplotlib.image.imread(picture).std() > 0.01  # drawn upon
+    assert any((out / "checkpoints").iterdir()) and any((out / "tensorboard").iterdir())
+    assert "negative ELBO" in result.stdout and str(out / "samples") in result.stdout
+
+
+def test_training_learns(run):
+    out, _ = run
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["validation"]["negative_elbo"] < rows[0]["validation"]["negative_elbo"] - 2
+
+
+def test_cut_and_resumed_is_uncut_to_the_byte(run, tmp_path):
+    whole, _ = run
+    flags = ("--latent", 3, "--hidden", 16, "--out", tmp_path / "cut")
+    assert train("--epochs", 2, *flags).returncode == 0
+    with (tmp_path / "cut" / "metrics.jsonl").open("a") as file:  # as if cut between a row and its checkpoint
+        file.write('{"epoch": 3}\n')
+    result = train("--epochs", 4, "--resume", *flags)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "cut" / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+    states = [states_of(folder) for folder in (whole, tmp_path / "cut")]
+    assert states[0][0] == 4
+    assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
+    for one, other in zip(*map(jax.tree.leaves, states), strict=True):
+        assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
+    summaries = [json.loads((folder / "summary.json").read_text()) for folder in (whole, tmp_path / "cut")]
+    assert summaries[0]["test"] == summaries[1]["test"]
+
+
+def test_a_run_is_not_overwritten_and_not_resumed_as_another(run):
+    out, _ = run
+    before = (out / "metrics.jsonl").read_bytes()
+    refused = train("--epochs", 4, "--latent", 3, "--hidden", 16, "--out", out)
+    assert refused.returncode != 0 and "holds a run already; pass --resume" in refused.stderr
+    other = train("--epochs", 4, "--latent", 5, "--hidden", 16, "--out", out, "--resume")
+    assert other.returncode != 0 and "latent was 3, now 5" in other.stderr
+    assert (out / "metrics.jsonl").read_bytes() == before
+
+
+MISTAKES = {
+    "--data digit": "no data set 'digit'; did you mean 'digits'?",
+    "--loss vea": "--loss vea: no such loss; did you mean 'vae'? Choose from: ae, ",
+    "--likelihood bernuli": "did you mean 'bernoulli'? Choose from: bernoulli, continuous",
+    "--beta -1": "--beta -1: expected a finite number of at least 0.",
+    "--beta nan": "--beta nan: expected a finite number",
+    "--beta much": "Error parsing --beta: 'much' is no FLOAT; see --help.",
+    "--latent 0": "--latent 0: expected a whole number of at least 1.",
+    "--hidden 40 0": "--hidden 40 0: expected widths of at least 1.",
+    "--batch-size 9999": "digits has 1258 training images",
+    "--learning-rate 0": "expected a finite number above 0",
+    "--seed -1": "--seed -1: expected a whole number",
+    "--latnet 2": "Unrecognized options: --latnet, 2; did you mean --latent?",
+    "--model linear --hidden 3": "the linear model has no hidden layers",
+    "--data missing.npz": "no file missing.npz",
+}
+
+
+@pytest.mark.parametrize("flags", MISTAKES)
+def test_a_mistake_is_one_plain_line_before_any_training(flags, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["train.py", *flags.split(), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as stop:
+        run_command(train_command.main, Config, "")
+    message = str(stop.value.code)
+    assert message.startswith("error: ") and "\n" not in message
+    assert MISTAKES[flags] in message
+    assert capsys.readouterr().err == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(sys, "argv", ["train.py", "--out", str(tmp_path / "file" / "out")])
+    with pytest.raises(SystemExit, match="cannot be written"):
+        run_command(train_command.main, Config, "")
+
+
+def test_default_folders_are_numbered(tmp_path):
+    base = tmp_path / "digits-vae"
+    assert free_folder(base, resume=False) == free_folder(base, resume=True) == base
+    base.mkdir()
+    assert free_folder(base, resume=False) == tmp_path / "digits-vae-2"
+    assert free_folder(base, resume=True) == base
+    (tmp_path / "digits-vae-2").mkdir()
+    assert free_folder(base, resume=True).name == "digits-vae-2"
+
+
+def test_help_teaches_every_flag():
+    text = train("--help").stdout
+    flags = "data manual-dir preprocess loss likelihood prior model hidden latent beta epochs batch-size learning-rate"
+    for flag in (*flags.split(), "seed", "out", "resume"):
+        assert f"--{flag}" in text
+
+
+@pytest.mark.parametrize("flags", [{"model": "conv", "hidden": (16,)}, {"likelihood": "gaussian-learned"}])
+def test_rows_of_features_and_other_models_train(flags, tmp_path):
+    np.save(tmp_path / "x.npy", np.random.RandomState(0).rand(60, 6, 6, 1))
+    experiment = build(Config(data=str(tmp_path / "x.npy"), latent=2, batch_size=16, epochs=1, **flags))
+    params = train_one(experiment.recipe, experiment.members, experiment.data.train, epochs=1)
+    plots.draw_epoch(experiment, params, tmp_path, 1)
+    assert (tmp_path / "samples" / "epoch-0001.png").exists()
+
+
+def test_a_folder_of_version_0_1_is_refused(tmp_path):
+    """The same seed drew other numbers there: neither resumed nor read."""
+    config = Config(epochs=1, hidden=(16,), out=tmp_path)
+    train_command.main(config)
+    written = json.loads((tmp_path / "config.json").read_text())
+    del written["format"]
+    (tmp_path / "config.json").write_text(json.dumps(written))
+    with pytest.raises(InputError, match=r"written by version 0\.1, where a seed draws other random numbers"):
+        train_command.main(replace(config, resume=True))
+    with pytest.raises(InputError, match=r"written by version 0\.1"):
+        vae_jax.load(tmp_path)
+
+
+def test_a_run_is_loaded_in_three_lines(run):
+    out, _ = run
+    model = vae_jax.load(out)
+    codes = model.encode(model.data.test.x[:5])
+    assert codes.mean.shape == (5, 3) and model.decode(codes.mean).shape == (5, 8, 8, 1)
+    assert model.sample(4).shape == (4, 8, 8, 1) and model.row["seed"] == 0
+    rate = vae_jax.losses.kl_standard_normal(*model.encode(model.data.test.x))
+    summary = json.loads((out / "summary.json").read_text())
+    np.testing.assert_allclose(rate.sum(axis=1).mean(), summary["test"]["rate"], rtol=1e-5)
+    with pytest.raises(InputError, match=r"x has shape \(8, 8, 1\); expected \[n, 8, 8, 1\]"):
+        model.encode(model.data.test.x[0])
+    with pytest.raises(InputError, match=r"z has shape \(3,\); expected \[n, 3\]"):
+        model.decode(codes.mean[0])
+    with pytest.raises(InputError, match="is a run of one model, which is not one with beta=4"):
+        vae_jax.load(out, beta=4.0)
+    with pytest.raises(InputError, match="holds no run and no sweep"):
+        vae_jax.load(out / "samples")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("config.json", b"null", "is not what a command of this version wrote"),
+        ("config.json", b"\xff", "is not a run's configuration"),
+        ("metrics.jsonl", b"garbage\n", "is not what a command wrote .* delete it, and its rows begin anew"),
+        ("part.json", b'{"choices": {}, "members": [], "results": null}', "delete its folder to train again"),
+        ("part.json", b'{"choices": {}, "members": null, "results": null}', "delete its folder to train again"),
+    ],
+)
+def test_a_file_that_no_command_wrote_is_refused(run, tmp_path, file, content, said):
+    """In one plain line, and left as it is."""
+    out = tmp_path / "spoilt"
+    shutil.copytree(run[0], out)
+    (path,) = out.rglob(file)
+    path.write_bytes(content)
+    config = Config(epochs=4, latent=3, hidden=(16,), out=out, resume=True)
+    with pytest.raises(InputError, match=said):
+        train_command.main(config)
+    assert path.read_bytes() == content

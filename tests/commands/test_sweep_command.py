@@ -1,0 +1,334 @@
+"""experiments/sweep.py from its flags to its files: resumed, extended, killed, and over two processes."""
+
+import csv
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from vae_jax import sweep
+from vae_jax.errors import InputError
+from vae_jax.evaluation.populations import identity
+from vae_jax.runs import Config, SweepConfig, trainer
+from vae_jax.runs.cells import cells
+from vae_jax.runs.folder import Folder
+from vae_jax.runs.parts import read_parts
+
+ROOT = Path(__file__).parents[2]
+SMALL = ("--betas", "0.5", "2", "--seeds", "3", "--epochs", "6", "--hidden", "16", "--latent", "3", "--devices", "2")
+
+
+def command(*flags, **rest) -> list[str]:
+    return [sys.executable, str(ROOT / "experiments" / "sweep.py"), *map(str, flags)]
+
+
+def run(*flags) -> subprocess.CompletedProcess:
+    return subprocess.run(command(*flags), capture_output=True, text=True, cwd=ROOT)
+
+
+def table(out: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((out / "results.csv").open()))
+
+
+def parts(out: Path) -> dict[str, int]:
+    """The parts of a sweep, and when each was last written."""
+    return {path.parent.name: path.stat().st_mtime_ns for path in (out / "checkpoints").glob("*/part.json")}
+
+
+@pytest.fixture(scope="module")
+def uncut(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("sweep") / "uncut"
+    done = run(*SMALL, "--chunk", 3, "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_a_sweep_leaves_the_contracts_files(uncut):
+    rows = table(uncut)
+    assert [(row["beta"], row["seed"]) for row in rows] == [(beta, seed) for beta in ("0.5", "2") for seed in "012"]
+    for name in ("rate", "distortion", "negative_elbo", "active_units", "rate_per_latent", "learning_rate"):
+        assert all(row[name] for row in rows), name
+    assert {row["diverged"] for row in rows} == {"false"}
+    rates = np.array([float(row["rate"]) for row in rows]).reshape(2, 3)
+    distortions = np.array([float(row["distortion"]) for row in rows]).reshape(2, 3)
+    assert rates[0].mean() > rates[1].mean() and distortions[0].mean() < distortions[1].mean()
+    summary = json.loads((uncut / "summary.json").read_text())
+    first = summary["settings"][0]
+    assert summary["models"] == 6 and first["beta"] == 0.5 and first["seeds"] == 3
+    np.testing.assert_allclose(first["rate"]["mean"], rates[0].mean(), rtol=1e-4)
+    low, high = first["rate"]["interval"]
+    assert low < first["rate"]["mean"] < high
+    for picture in ("rate_distortion.png", "traversals.png"):
+        assert (uncut / picture).stat().st_size > 5000
+    names = {f"learning_rate=0.001,beta={beta},beta_steps=0,seed={seed}" for beta in ("0.5", "2") for seed in "012"}
+    lines = [json.loads(line) for line in (uncut / "metrics.jsonl").read_text().splitlines()]
+    assert {(line["model"], line["epoch"]) for line in lines} == {(name, e) for name in names for e in range(1, 7)}
+    assert len(lines) == 36 and all(line["validation"]["negative_elbo"] > 0 for line in lines)
+    assert {path.name for path in (uncut / "tensorboard").iterdir()} == names
+    drawn = {path.name for path in (uncut / "models").iterdir()}
+    assert drawn == {name for name in names if name.endswith("seed=0")}
+
+
+def test_every_model_can_be_loaded_and_is_the_one_in_the_table(uncut):
+    from vae_jax.evaluation import evaluate_elbo
+
+    model = sweep.load(uncut, beta=2.0, seed=1)
+    measured, row = evaluate_elbo(model.recipe, model.params, model.experiment.keys.test, model.data.test), model.row
+    assert (row["beta"], row["seed"]) == (2.0, 1) and measured["rate"] > 0
+    rows = {(entry["beta"], entry["seed"]): entry for entry in table(uncut)}
+    np.testing.assert_allclose(row["rate"], float(rows["2", "1"]["rate"]), rtol=1e-5)
+    assert (row["rate"], row["distortion"]) == (measured["rate"], measured["distortion"])
+    with pytest.raises(InputError, match=r"holds no finished model with beta=3.0; see its results.csv"):
+        sweep.load(uncut, beta=3.0)
+    with pytest.raises(InputError, match="holds no run and no sweep"):
+        sweep.load(uncut / "checkpoints")
+
+
+def test_a_single_run_with_the_same_seed_and_beta_agrees(uncut, tmp_path):
+    flags = (
+        "--beta",
+        "0.5",
+        "--seed",
+        "1",
+        "--epochs",
+        "6",
+        "--hidden",
+        "16",
+        "--latent",
+        "3",
+        "--out",
+        tmp_path / "one",
+    )
+    program = [sys.executable, str(ROOT / "experiments" / "train.py"), *map(str, flags)]
+    subprocess.run(program, check=True, capture_output=True, cwd=ROOT)
+    single = json.loads((tmp_path / "one" / "summary.json").read_text())["test"]
+    row = next(row for row in table(uncut) if (row["beta"], row["seed"]) == ("0.5", "1"))
+    for name in ("rate", "distortion", "negative_elbo"):
+        np.testing.assert_allclose(float(row[name]), single[name], rtol=1e-3)
+
+
+def test_killed_and_resumed_gives_the_bytes_of_an_uncut_sweep(uncut, tmp_path):
+    """Killed twice, once between its two parts and once within one: nothing finished is trained again."""
+    out = tmp_path / "cut"
+    finished = {}
+    for wait_for in (1, 2):
+        process = subprocess.Popen(
+            command(*SMALL, "--chunk", 3, "--out", out, *(["--resume"] if wait_for > 1 else [])),
+            cwd=ROOT,
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 240
+        while len(parts(out)) < wait_for and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        done = [path for path in (out / "checkpoints").glob("*/part.json") if json.loads(path.read_text())["results"]]
+        finished.update({path.parent.name: path.stat().st_mtime_ns for path in done})
+    assert not (out / "results.csv").exists()
+    done = run(*SMALL, "--chunk", 3, "--out", out, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert (out / "results.csv").read_bytes() == (uncut / "results.csv").read_bytes()
+    assert {name: parts(out)[name] for name in finished} == finished
+
+
+def test_a_part_goes_on_from_its_last_checkpoint(tmp_path, monkeypatch):
+    """Stopped within a part, a checkpoint behind it: the epochs before are not run again, the numbers are the same."""
+    config = SweepConfig(betas=(0.5, 2.0), seeds=2, epochs=8, hidden=(8,), latent=2, batch_size=100, resume=True)
+    (cell,) = cells(config)
+    train = partial(trainer.train_cell, cell=cell, alone=False, devices=None, over=None, chunk=None)
+    (whole,) = train(Folder(tmp_path / "whole", config))
+    fit = trainer.fit
+
+    def stopping(*args, **rest):
+        for word in fit(*args, **rest):
+            yield word
+            if word.done == 5:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(trainer, "fit", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        train(Folder(tmp_path / "cut", config))
+    monkeypatch.setattr(trainer, "fit", fit)
+    (part,) = read_parts(tmp_path / "cut" / "checkpoints")
+    assert part.rows is None and part.store.steps() == [4, 5]
+    (resumed,) = train(Folder(tmp_path / "cut", config))
+    assert resumed.epochs == 3 and resumed.part.rows == whole.part.rows
+    jax.tree.map(np.testing.assert_array_equal, resumed.population.states(), whole.population.states())
+    rows = [(tmp_path / name / "metrics.jsonl").read_bytes() for name in ("whole", "cut")]
+    assert rows[0] == rows[1]
+
+
+def test_a_member_of_a_sweep_is_the_single_run_to_the_bit(tmp_path):
+    """One after another, on two devices: parameters, optimiser state and metrics."""
+    config = SweepConfig(betas=(0.5, 2.0), seeds=2, epochs=3, hidden=(8,), latent=2)
+    (cell,) = cells(config)
+    train = partial(trainer.train_cell, over=None, chunk=None)
+    (both,) = train(Folder(tmp_path / "sweep", config), cell, alone=False, devices=jax.devices()[:2])
+    lines = [json.loads(line) for line in (tmp_path / "sweep" / "metrics.jsonl").read_text().splitlines()]
+    for index in (0, 3):
+        named = cell.members.named(index)
+        alone = Config(beta=named["beta"], seed=named["seed"], epochs=3, hidden=(8,), latent=2)
+        (own,) = cells(alone)
+        folder = Folder(tmp_path / str(index), alone)
+        (single,) = train(folder, own, alone=True, devices=None)
+        found = jax.tree.map(lambda leaf: leaf[0], single.population.states())
+        member = jax.tree.map(lambda leaf, i=index: leaf[i], both.population.states())
+        jax.tree.map(np.testing.assert_array_equal, member, found)
+        mine = [{k: v for k, v in line.items() if k != "model"} for line in lines[index::4]]
+        assert mine == folder.rows()
+
+
+def test_a_damaged_checkpoint_is_named_and_no_wrong_model(uncut, tmp_path, capsys):
+    """A flipped bit, a truncated file and a missing one: each is seen, in every file."""
+    out = tmp_path / "damaged"
+    shutil.copytree(uncut, out)
+    part = next(part for part in read_parts(out / "checkpoints") if part.runs[0]["beta"] == 2.0)
+    (epoch,) = part.store.steps()
+    folder = part.path / "states" / str(epoch)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    for path in files:
+        whole = path.read_bytes()
+        middle = len(whole) // 2
+        flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :] if whole else b"x"
+        for damaged in (flipped, whole[:middle] if whole else b"xx"):
+            path.write_bytes(damaged)
+            assert part.store.verify(epoch) == [str(path.relative_to(folder))]
+        path.write_bytes(whole)
+    assert part.store.verify(epoch) == []
+    files[-1].unlink()
+    with pytest.raises(InputError, match="has no checkpoint that is whole; train it again"):
+        sweep.load(out, beta=2.0)
+    assert f"the checkpoint of epoch {epoch}" in capsys.readouterr().err
+
+
+def test_another_beta_trains_the_new_models_alone(uncut, tmp_path):
+    out = tmp_path / "more"
+    shutil.copytree(uncut, out)
+    before = parts(out)
+    done = run(*SMALL, "--betas", "0.5", "8", "--chunk", 3, "--out", out, "--resume")
+    assert done.returncode == 0, done.stderr
+    after = parts(out)
+    assert len(after) == len(before) + 1 and all(after[name] == before[name] for name in before)
+    rows = table(out)
+    assert [row["beta"] for row in rows] == ["0.5"] * 3 + ["2"] * 3 + ["8"] * 3
+    assert rows[:6] == table(uncut)
+
+
+def test_resuming_with_other_choices_is_refused(uncut):
+    done = run(*SMALL, "--latent", 4, "--out", uncut, "--resume")
+    assert done.returncode == 1 and "latent was 3, now 4" in done.stderr
+    done = run(*SMALL, "--out", uncut)
+    assert done.returncode == 1 and "holds a run already; pass --resume" in done.stderr
+
+
+def test_sizes_and_losses_go_cell_by_cell(tmp_path):
+    flags = (
+        "--epochs",
+        2,
+        "--hidden",
+        8,
+        "--seeds",
+        1,
+        "--vary",
+        "latent=2,3",
+        "loss=vae,capacity",
+        "learning_rate=1e-3,1e-2",
+    )
+    done = run(*flags, "--betas", "1", "--out", tmp_path / "cells")
+    assert done.returncode == 1 and "loss 'capacity' has no hyperparameter 'beta'" in done.stderr
+    done = run(*flags, "--out", tmp_path / "cells")
+    assert done.returncode == 0, done.stderr
+    rows = table(tmp_path / "cells")
+    counts = {(row["latent"], row["loss"]): 0 for row in rows}
+    for row in rows:
+        counts[row["latent"], row["loss"]] += 1
+    assert counts == {("2", "vae"): 12, ("3", "vae"): 12, ("2", "capacity"): 2, ("3", "capacity"): 2}
+    assert all(len(row["rate_per_latent"].split()) == int(row["latent"]) for row in rows)
+
+
+def test_two_processes_give_the_table_of_one(uncut, tmp_path):
+    """Under jax.distributed: one population over the devices of both, one checkpoint; the first writes the rest."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    out = tmp_path / "shared"
+    flags = (*SMALL, "--chunk", 3, "--out", out, "--coordinator", address, "--processes", 2, "--process")
+    both = [
+        subprocess.Popen(command(*flags, index), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for index in (0, 1)
+    ]
+    printed = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], printed
+    assert (out / "results.csv").read_bytes() == (uncut / "results.csv").read_bytes()
+    assert (out / "metrics.jsonl").read_bytes() == (uncut / "metrics.jsonl").read_bytes()
+    alone, shared = (read_parts(folder / "checkpoints") for folder in (uncut, out))
+    assert [part.rows for part in alone] == [part.rows for part in shared]
+    row = shared[0].rows[-1]
+    theirs, ours = (sweep.load(folder, **{name: row[name] for name in ("beta", "seed")}) for folder in (out, uncut))
+    jax.tree.map(np.testing.assert_array_equal, theirs.params, ours.params)  # saved by two processes, read by one
+    assert identity(theirs.row) == identity(row)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--betas", "-1"], "--betas -1: expected a finite number of at least 0"),
+        (["--betas", "nan"], "--betas nan: expected a finite number of at least 0"),
+        (["--betas", "1", "2", "1"], "beta: 1.0 is given twice; expected each value once"),
+        (["--betas", "one"], "--betas"),
+        (["--seeds", "0"], "--seeds 0: expected a whole number of at least 1"),
+        (["--beta", "2"], "--beta 2: a sweep takes --betas"),
+        (["--vary", "latent"], "--vary latent: expected NAME=VALUE,VALUE"),
+        (["--vary", "latent=2,x"], "--vary latent=x: expected a whole number of at least 1"),
+        (["--vary", "latent=2,2"], "--vary latent=2,2: 2 is given twice; expected each value once"),
+        (
+            ["--vary", "critic_learning_rate=-1", "--loss", "factor"],
+            "--vary critic_learning_rate=-1: expected a finite",
+        ),
+        (["--seed", str(2**32 - 1), "--seeds", "3"], "expected seeds up to 2^32"),
+        (["--set", "beta_steps=1", "beta_steps=2"], "--set beta_steps=2: beta_steps is given twice"),
+        (["--over", "vmap"], "--over vmap: expected one of shard_map, pmap"),
+        (["--vary", "gama=1"], "loss 'vae' has no hyperparameter 'gama'"),
+        (["--vary", "loss=vae,vea"], "--loss vea: no such loss; did you mean 'vae'"),
+        (["--chunk", "0"], "--chunk 0: expected a whole number of at least 1"),
+        (["--coordinator", "127.0.0.1:1"], "go together: give all three, or none"),
+        (["--distributed"], "no other processes could be joined"),
+    ],
+)
+def test_what_makes_no_sense_is_one_plain_line(flags, said, tmp_path):
+    done = run(*flags, "--out", tmp_path / "none")
+    assert done.returncode == 1
+    assert said in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "none").exists()
+
+
+def test_models_without_a_rate_have_a_table_all_the_same(tmp_path):
+    flags = ("--loss", "sparse", "--vary", "weight=0.1,10", "--seeds", 2, "--epochs", 2, "--hidden", 8)
+    done = run(*flags, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    rows = table(tmp_path / "out")
+    assert [row["weight"] for row in rows] == ["0.1", "0.1", "10", "10"]
+    assert {row["rate"] for row in rows} == {"nan"} and all(float(row["distortion"]) > 0 for row in rows)
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["settings"][0]["rate"]["mean"] is None
+
+
+def test_the_exact_curve_is_drawn_for_linear_models(tmp_path):
+    random = np.random.RandomState(0)
+    np.savez(tmp_path / "rows.npz", x=np.clip(0.5 + 0.1 * random.randn(200, 6), 0, 1).astype(np.float32))
+    flags = ("--data", tmp_path / "rows.npz", "--model", "linear", "--likelihood", "gaussian", "--latent", "2")
+    done = run(
+        *flags, "--betas", "0.1", "1", "--seeds", "1", "--epochs", "2", "--batch-size", "50", "--out", tmp_path / "out"
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "rate_distortion.png").exists() and not (tmp_path / "out" / "traversals.png").exists()

@@ -1,0 +1,134 @@
+"""MNIST and its kin: the real path through TFDS on files made here, and what is refused."""
+
+import gzip
+import hashlib
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vae_jax import data
+from vae_jax.data import mnist
+from vae_jax.errors import InputError
+
+REAL = os.environ.get("VAE_JAX_DATA")  # a folder with mnist/, fashion_mnist/ and binarized_mnist/
+
+
+def _idx(array: np.ndarray) -> bytes:
+    header = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}i", *array.shape)
+    return gzip.compress(header + array.tobytes(), mtime=0)
+
+
+@pytest.fixture
+def tfds_files(tmp_path, monkeypatch):
+    """Small files in the original formats, registered with their own checksums, and a TFDS folder of their own."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download import checksums
+
+    source = tmp_path / "source"
+    source.mkdir()
+    random = np.random.RandomState(0)
+    contents, truth = {}, {}
+    for prefix, n in (("train", 120), ("t10k", 20)):
+        images = random.randint(0, 256, (n, 28, 28)).astype(np.uint8)
+        labels = (np.arange(n) % 10).astype(np.uint8)
+        truth[prefix] = images, labels
+        contents[f"{prefix}-images-idx3-ubyte.gz"] = _idx(images)
+        contents[f"{prefix}-labels-idx1-ubyte.gz"] = _idx(labels)
+    for part, n in (("train", 30), ("valid", 10), ("test", 10)):
+        images = random.randint(0, 2, (n, 784))
+        truth[f"binarized {part}"] = images
+        text = "\n".join(" ".join(map(str, row)) for row in images) + "\n"
+        contents[f"binarized_mnist_{part}.amat"] = text.encode()
+    for name, content in contents.items():
+        (source / name).write_bytes(content)
+    for name in ("mnist", "binarized_mnist"):
+        builder = tfds.builder_cls(name)
+        infos = {
+            url: checksums.UrlInfo(
+                size=len(contents[info.filename]),
+                checksum=hashlib.sha256(contents[info.filename]).hexdigest(),
+                filename=info.filename,
+            )
+            for url, info in builder.url_infos.items()
+        }
+        monkeypatch.setattr(builder, "url_infos", infos)
+    prepared = tmp_path / "prepared"
+    prepared.mkdir()
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(prepared))
+    return source, truth
+
+
+def test_mnist_comes_through_tfds_in_its_own_order(tfds_files):
+    source, truth = tfds_files
+    for folder in (source, None):  # the second time from the .npy files, memory-mapped
+        found = data.load("mnist", folder)
+        train = np.concatenate([found.train.x, found.validation.x])[..., 0]
+        np.testing.assert_array_equal(train, truth["train"][0])
+        np.testing.assert_array_equal(found.test.x[..., 0], truth["t10k"][0])
+        np.testing.assert_array_equal(found.test.y, truth["t10k"][1])
+        assert len(found.validation.x) == 2 and found.classes == 10
+    assert isinstance(found.train.x, np.memmap)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_binarized_mnist_is_black_and_white_and_has_its_three_parts(tfds_files, packed):
+    source, truth = tfds_files
+    if packed:
+        for file in source.glob("*.amat"):
+            Path(f"{file}.gz").write_bytes(gzip.compress(file.read_bytes()))
+            file.unlink()
+    found = data.load("binarized_mnist", source)
+    for part, name in ((found.train, "train"), (found.validation, "valid"), (found.test, "test")):
+        np.testing.assert_array_equal(part.x.reshape(-1, 784), 255 * truth[f"binarized {name}"])
+        assert part.y is None
+
+
+def test_a_changed_file_is_refused_by_its_checksum(tfds_files):
+    source, _ = tfds_files
+    file = source / "t10k-images-idx3-ubyte.gz"
+    content = bytearray(file.read_bytes())
+    content[30] ^= 1
+    file.write_bytes(bytes(content))
+    with pytest.raises(InputError, match=r"t10k-images-idx3-ubyte.gz is not the original of mnist"):
+        data.load("mnist", source)
+
+
+def test_missing_files_are_named(tfds_files):
+    source, _ = tfds_files
+    (source / "train-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(InputError, match=r"lacks train-labels-idx1-ubyte.gz of mnist"):
+        data.load("mnist", source)
+
+
+def test_no_network_is_said_at_once(tfds_files, monkeypatch):
+    del tfds_files
+
+    def refuse(*args, **kwargs):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("socket.create_connection", refuse)
+    for variable in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(InputError, match=r"mnist is not on this machine .* --manual-dir.*--data digits works"):
+        data.load("mnist")
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "binarized_mnist"])
+def test_the_original_files(name, tmp_path, monkeypatch):
+    if not REAL or not (Path(REAL) / name).is_dir():
+        pytest.skip(f"set VAE_JAX_DATA to a folder that holds {name}/ with the original files")
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path))
+    found = data.load(name, Path(REAL) / name)
+    assert sum(len(part.x) for part in (found.train, found.validation, found.test)) == 70_000
+    assert len(found.test.x) == 10_000
+    mean = found.test.x.mean() / 255
+    assert mean == pytest.approx({"mnist": 0.1325, "fashion_mnist": 0.2868, "binarized_mnist": 0.1325}[name], abs=2e-3)
+
+
+def test_idx_reader_reads_its_own_header(tmp_path):
+    array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    (tmp_path / "a.gz").write_bytes(_idx(array))
+    np.testing.assert_array_equal(mnist.read_idx(tmp_path / "a.gz"), array)

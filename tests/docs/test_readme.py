@@ -1,0 +1,56 @@
+"""The Python of README and CONTRIBUTING runs as it stands."""
+
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vae_jax import Bernoulli, Normal
+from vae_jax.commands import train
+from vae_jax.losses import table
+from vae_jax.runs import Config
+from vae_jax.table import Table
+
+ROOT = Path(__file__).parents[2]
+
+
+def blocks(name: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
+
+
+BLOCKS = blocks("README.md")
+
+
+def test_there_are_blocks():
+    assert len(BLOCKS) >= 2
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Where a reader is who has run the first command."""
+    folder = tmp_path_factory.mktemp("reader")
+    train.main(Config(epochs=1, hidden=(8,), out=folder / "runs" / "digits-vae"))
+    return folder
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[0])
+def test_block_runs(block, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    # A reader's interpreter is not as strict as the tests': rank promotion is jax's default there.
+    with jax.numpy_rank_promotion("allow"):
+        exec(compile(block, "README.md", "exec"), {})
+
+
+def test_the_example_of_a_loss_enters_the_table(monkeypatch, key):
+    (block,) = blocks("CONTRIBUTING.md")
+    monkeypatch.setattr(table, "LOSSES", Table("loss", "vae_jax.data"))
+    exec(compile(block, "CONTRIBUTING.md", "exec"), {})
+    loss = table.LOSSES["rate-budget"]
+    defaults = {name: entry.default for name, entry in loss.hyper.items()}
+    assert defaults == {"weight": 4.0, "budget": 3.0} and loss.summary.startswith("Rate budget: ")
+    encode, decode = lambda x: Normal(x[:2], x[2:]), lambda z: Bernoulli(jnp.tile(z, 2))
+    value, terms = loss.function(key, jnp.array([0.5, 1.0, 0.0, -1.0]), encode, decode, **defaults)
+    np.testing.assert_allclose(value, terms.distortion + 4 * np.log1p(np.exp(terms.rate - 3)), rtol=1e-6)

@@ -1,0 +1,46 @@
+"""The ELBO over a whole data set: every example counts, β does not, and the device's means are those of the host."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vae_jax import training
+from vae_jax.data import Examples
+from vae_jax.evaluation import active_units, elbo_means, evaluate_elbo
+from vae_jax.keys import use
+from vae_jax.models import VAE, BernoulliLikelihood, DenseDecoder, DenseEncoder
+from vae_jax.training import Recipe
+
+RECIPE = Recipe(model=VAE(DenseEncoder(3, (16,)), DenseDecoder((4, 4, 1), (16,)), BernoulliLikelihood()), batch_size=8)
+
+
+@pytest.fixture
+def data() -> Examples:
+    return Examples(np.random.RandomState(0).randint(0, 256, (50, 4, 4, 1)).astype(np.uint8))
+
+
+def test_evaluation_counts_every_example_and_ignores_beta(key, data):
+    params = training.init(RECIPE, jax.random.clone(key), data).params
+    params["encoder"]["params"]["posterior"]["kernel"] *= 0.0  # q = N(0, I): the rate is exactly 0
+    result = evaluate_elbo(RECIPE, params, key, data)
+    assert result["examples"] == 50 and result["rate"] == 0 and result["active_units"] == 0
+    assert result["negative_elbo"] == result["distortion"]
+    assert len(result["rate_per_latent"]) == 3
+
+
+def test_active_units_counts_variances_above_the_threshold():
+    means = np.random.RandomState(0).randn(2000, 3) * np.sqrt([1.0, 0.02, 0.005])
+    assert active_units(jnp.asarray(means)) == 2
+
+
+def test_means_on_the_device_are_those_of_the_evaluation(key, data):
+    params = training.init(RECIPE, jax.random.clone(key), data).params
+    means = jax.jit(elbo_means, static_argnums=0)(RECIPE, params, jax.random.clone(key), data)
+    keys = jax.random.split(use(key, "elbo"), 50)
+    terms = jax.vmap(partial(training.example_terms, RECIPE, params))(keys, Examples(jnp.asarray(data.x)))
+    np.testing.assert_allclose(means["distortion"], np.asarray(terms.distortion, np.float64).mean(), rtol=1e-6)
+    np.testing.assert_allclose(means["rate"], np.asarray(terms.rate, np.float64).mean(), rtol=1e-5)
+    np.testing.assert_allclose(means["negative_elbo"], means["distortion"] + means["rate"], rtol=1e-6)

@@ -1,0 +1,37 @@
+"""Codes without a posterior: what the sparse penalties add, and which code is decoded."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+from codes import terms_by_hand
+
+from vae_jax import Normal, losses
+from vae_jax.losses import Batch
+
+
+def test_sparse_rate_is_scipys_entropy_and_zero_at_the_target():
+    z = np.array([[0.1, 0.3], [0.3, 0.9]])
+    expected = sum(scipy.stats.entropy([0.2, 0.8], [rate, 1 - rate]) for rate in z.mean(0))
+    found = losses.sparse_rate(Batch(terms_by_hand([1.0, 3.0], np.ones((2, 2)), z)), weight=5.0, target=0.2)
+    np.testing.assert_allclose(found, 2 + 5 * expected, rtol=1e-5)
+    assert losses.sparse_rate(Batch(terms_by_hand([0.0], [[0.0]], [[0.2]])), weight=5.0, target=0.2) == pytest.approx(
+        0, abs=1e-6
+    )
+
+
+def test_sparse_adds_the_codes_size(key):
+    encode, decode = lambda x: x[:2] - 1, lambda z: Normal(jnp.concatenate([z, z]), jnp.zeros(4))
+    x = jnp.array([0.5, 3.0, 0.0, 1.0])
+    plain, terms = losses.autoencoder(jax.random.clone(key), x, encode, decode)
+    sparse, _ = losses.sparse(key, x, encode, decode, weight=3.0)
+    np.testing.assert_allclose(terms.z, [-0.5, 2.0])
+    np.testing.assert_allclose(sparse - plain, 3 * 2.5, rtol=1e-6)
+
+
+def test_autoencoder_takes_the_mean_of_a_distribution(key):
+    decode = lambda z: Normal(z, jnp.zeros(2))
+    x = jnp.array([0.5, 3.0])
+    loss, _ = losses.autoencoder(key, x, lambda x: Normal(x, jnp.zeros(2)), decode)
+    np.testing.assert_allclose(loss, np.log(2 * np.pi), rtol=1e-6)

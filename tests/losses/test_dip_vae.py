@@ -1,0 +1,31 @@
+"""DIP-VAE against NumPy's covariance."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from codes import everything, terms_of
+
+from vae_jax import losses
+from vae_jax.losses import Batch
+
+
+@pytest.mark.parametrize(("covariance", "noise"), [("means", 0.0), ("codes", 1.0)])
+def test_dip_is_the_distance_of_numpys_covariance_from_the_identity(key, covariance, noise):
+    z, q = everything(key)
+    found = losses.dip(Batch(terms_of(z, q)), off_diagonal=2.0, diagonal=3.0, covariance=covariance)
+    matrix = np.cov(np.asarray(q.mean, np.float64).T, bias=True)
+    matrix += noise * np.diag(np.exp(np.asarray(q.log_var, np.float64)).mean(0))
+    off = matrix - np.diag(np.diag(matrix))
+    expected = 10 + float(terms_of(z, q).rate.mean()) + 2 * (off**2).sum() + 3 * ((np.diag(matrix) - 1) ** 2).sum()
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_dip_takes_other_libraries_posteriors_and_no_other_covariance(key):
+    import numpyro.distributions as dist
+
+    z, q = everything(key)
+    theirs = Batch(terms_of(z, q)._replace(posterior=dist.Normal(q.mean, jnp.exp(0.5 * q.log_var))))
+    found = losses.dip(theirs, covariance="codes")
+    np.testing.assert_allclose(found, losses.dip(Batch(terms_of(z, q)), covariance="codes"), rtol=1e-5)
+    with pytest.raises(ValueError, match="covariance must be one of means, codes; got 'both'"):
+        losses.dip(theirs, covariance="both")

@@ -1,0 +1,38 @@
+"""A small recipe of any loss, and a few images to train it on."""
+
+import numpy as np
+
+from vae_jax.data import Examples, Preprocess, grey
+from vae_jax.losses import LOSSES
+from vae_jax.models import LIKELIHOODS, NETWORKS, PRIORS, VAE, NetworkConfig
+from vae_jax.training import Recipe
+
+CLASSES = 3
+DATA = Examples(
+    np.linspace(0, 1, 16 * 6, dtype=np.float32).reshape(16, 2, 3, 1), np.arange(16, dtype=np.int32) % CLASSES
+)
+
+
+def recipe_of(
+    name: str,
+    *,
+    likelihood: str | None = None,
+    prior: str = "normal",
+    shape: tuple[int, ...] = (2, 3, 1),
+    classes: int = CLASSES,
+    batch_size: int = 8,
+    preprocess: Preprocess = grey,
+) -> Recipe:
+    """Dense networks of one hidden layer and two latents, with the loss's own posterior and likelihood."""
+    loss = LOSSES[name]
+    likelihood = likelihood or loss.likelihood
+    config = NetworkConfig(
+        shape,
+        2,
+        (8,),
+        outputs=LIKELIHOODS[likelihood].outputs,
+        posterior=loss.posterior,
+        classes=classes if loss.conditional else 0,
+    )
+    model = VAE(*NETWORKS["dense"].build(config), LIKELIHOODS[likelihood], PRIORS[prior].of(config))
+    return Recipe(model=model, loss=loss, batch_size=batch_size, preprocess=preprocess)

@@ -1,0 +1,48 @@
+"""Running a command: its flags are a dataclass, and an error is one plain line."""
+
+import io
+import logging
+import re
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from itertools import groupby
+from typing import TypeVar
+
+from vae_jax.errors import InputError
+
+ConfigT = TypeVar("ConfigT")
+
+
+def run_command(main: Callable[[ConfigT], None], config: type[ConfigT], description: str) -> None:
+    """Parse the command line into `config` and run `main`; an error that the user can act on is one line and exit 1."""
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax and TFDS log every step
+    try:
+        main(_parse(config, description))
+    except (InputError, ArithmeticError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _parse(config: type[ConfigT], description: str) -> ConfigT:
+    import tyro
+
+    printed = io.StringIO()
+    try:
+        with redirect_stderr(printed):
+            return tyro.cli(config, description=description)
+    except SystemExit as stop:
+        if stop.code:
+            raise InputError(_one_line(printed.getvalue())) from None
+        raise
+
+
+def _one_line(boxed: str) -> str:
+    """The message in tyro's box, and the flag it thinks was meant. Rules separate title, message and hints."""
+    lines = [line.strip(" │") for line in boxed.splitlines()][1:]
+    sections = [list(part) for ruled, part in groupby(lines, lambda line: set(line) <= set("─-╰╯")) if not ruled]
+    meant = next((lines[i + 1] for i, line in enumerate(lines[:-1]) if line.startswith("Perhaps you meant")), None)
+    hint = f"did you mean {meant.split()[0]}? " if meant else ""
+    message = re.sub(
+        r"no type matching {None}\|(.+?) could be .* from \['(.*?)'\].*", r"'\2' is no \1", " ".join(sections[0])
+    )
+    return f"{message}; {hint}see --help."

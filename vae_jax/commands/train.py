@@ -1,0 +1,72 @@
+"""Train one model; leave pictures, numbers and a checkpoint in a folder.
+
+Without flags: a VAE on scikit-learn's real 8x8 digits, offline, in under a minute on two cores. The classic MNIST
+program (784-400-20, Adam 1e-3, batch 128, 15 epochs) is: python experiments/train.py --data mnist --latent 20
+"""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vae_jax import plots
+from vae_jax.commands.tables import tables
+from vae_jax.runs.cells import cells
+from vae_jax.runs.config import Config
+from vae_jax.runs.folder import Folder, free_folder
+from vae_jax.runs.measure import test_metrics
+from vae_jax.runs.trainer import train_cell
+from vae_jax.training.experiment import IMPROPER
+from vae_jax.training.pure import steps_per_epoch
+
+CONFIG = Config
+DESCRIPTION = f"{__doc__}\n{tables()}"
+
+
+def main(config: Config) -> None:
+    """Train, measure, draw, and report."""
+    out = config.out or free_folder(Path("runs") / f"{Path(config.data).stem}-{config.loss}", resume=config.resume)
+    (cell,) = cells(config)
+    experiment = cell.experiment
+    folder = Folder(out, replace(config, out=out))
+    started = time.perf_counter()
+    (finished,) = train_cell(folder, cell, alone=True, devices=None, over=None, chunk=None)
+    seconds = time.perf_counter() - started
+    assert finished.population is not None  # a run is restored even where nothing is left to train
+    params = finished.population.params(0)
+
+    in_epoch = steps_per_epoch(experiment.recipe, experiment.data.train)
+    images = max(finished.epochs, 0) * in_epoch * experiment.recipe.batch_size
+    summary = {
+        **test_metrics(experiment, params),
+        "steps": int(finished.population.state(0).step),
+        "seconds": seconds,
+        "images_per_second": images / seconds,
+    }
+    folder.summarise(summary)
+    plots.loss_curves(folder.rows(), out / "curves.png")
+    plots.draw_all(plots.Subject(experiment, params), out)
+    print(report(config, summary, out))
+
+
+def report(config: Config, summary: dict[str, Any], out: Path) -> str:
+    """The closing table, and where to look."""
+    test = summary["test"]
+    rows = {
+        "negative ELBO": f"{test['negative_elbo']:.2f} ± {test['negative_elbo_error']:.2f} nats per image",
+        "distortion, −log p(x|z)": f"{test['distortion']:.2f} nats",
+        "rate, KL(q ‖ p)": f"{test['rate']:.2f} nats",
+        "loss, as trained": f"{test['loss']:.2f}",
+        "squared error": f"{test['mean_squared_error']:.3f} per image, summed over pixels",
+        "active units": f"{test['active_units']} of {config.latent}",
+        "speed": f"{summary['images_per_second']:,.0f} images a second, {summary['seconds']:.1f} s",
+    }
+    notes = []
+    if test["rate"] != test["rate"]:
+        rows["rate, KL(q ‖ p)"] = rows["negative ELBO"] = "not defined: the code is a point"
+    if not summary["proper_likelihood"]:
+        notes.append(IMPROPER)
+    width = max(map(len, rows)) + 2
+    lines = [f"{config.data}, test set of {test['examples']:,} images:"]
+    lines += [f"  {name:<{width}}{value}" for name, value in rows.items()]
+    return "\n".join(["", *lines, *notes, f"See {out / 'samples'}, {out / 'curves.png'} and {out / 'summary.json'}."])

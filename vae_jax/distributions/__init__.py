@@ -1,0 +1,50 @@
+"""Distributions of one example, the KL between them, and the posterior families. Depends only on jax."""
+
+from vae_jax.distributions.base import LOG_2PI, Distribution, Support, draw, finite_exp, flat, has_density
+from vae_jax.distributions.continuous import Delta, Mixture, Normal, StandardNormal
+from vae_jax.distributions.kl import kl_normal, kl_standard_normal, kl_to_prior
+from vae_jax.distributions.kl_numerical import (
+    Estimate,
+    fit_forward_kl,
+    fit_reverse_kl,
+    kl_monte_carlo,
+    kl_quadrature,
+)
+from vae_jax.distributions.pixels import (
+    Bernoulli,
+    ContinuousBernoulli,
+    DiscretizedLogistic,
+    DiscretizedLogisticMixture,
+)
+from vae_jax.distributions.posteriors import NORMAL, POINT, POSTERIORS, RATES, Posterior
+
+__all__ = [
+    "LOG_2PI",
+    "NORMAL",
+    "POINT",
+    "POSTERIORS",
+    "RATES",
+    "Bernoulli",
+    "ContinuousBernoulli",
+    "Delta",
+    "DiscretizedLogistic",
+    "DiscretizedLogisticMixture",
+    "Distribution",
+    "Estimate",
+    "Mixture",
+    "Normal",
+    "Posterior",
+    "StandardNormal",
+    "Support",
+    "draw",
+    "finite_exp",
+    "fit_forward_kl",
+    "fit_reverse_kl",
+    "flat",
+    "has_density",
+    "kl_monte_carlo",
+    "kl_normal",
+    "kl_quadrature",
+    "kl_standard_normal",
+    "kl_to_prior",
+]

@@ -1,0 +1,166 @@
+"""Distributions over pixels in [0, 1]: black or white, grey, and 256 levels of grey. Each is of one example."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from vae_jax.distributions.base import Support, finite_exp, flat
+
+
+class Bernoulli(NamedTuple):
+    """Independent Bernoulli pixels from logits l: log p(x) = Σ [x·l − softplus(l)].
+
+    Exact and finite, value and gradient, at |logit| = 1e4. On grey pixels (x strictly between 0 and 1) this is the
+    usual cross-entropy, which is a loss but not a normalised likelihood.
+    """
+
+    logits: Array
+
+    support = Support.BINARY
+
+    @property
+    def mean(self) -> Array:
+        """Probability of a lit pixel, in [0, 1]."""
+        return jax.nn.sigmoid(self.logits)
+
+    def sample(self, key: Array) -> Array:
+        """Zeros and ones of the logits' dtype."""
+        return jax.random.bernoulli(key, self.mean).astype(jnp.result_type(self.logits))
+
+    def log_prob(self, x: ArrayLike) -> Array:
+        """log p(x), a scalar in nats; x in [0, 1], of the logits' shape."""
+        # x·l − max(l, 0) first: for a binary x it is exact, so no small number is lost in a large one. Both kinks, of
+        # max and of |l|, are written as one condition: their slopes at l = 0 must agree for the gradient to be x − ½.
+        x, logits = flat(x, self.logits)
+        positive = logits >= 0
+        linear = x * logits - jnp.where(positive, logits, 0.0)
+        return jnp.sum(linear - jnp.log1p(jnp.exp(jnp.where(positive, -logits, logits))))
+
+
+class ContinuousBernoulli(NamedTuple):
+    """Independent pixels on [0, 1] with density ∝ e^(l·x): the Bernoulli's cross-entropy, normalised.
+
+    log p(x) = Σ [x·l − A(l)],  A(l) = ln ∫₀¹ e^(l·x) dx = ln((e^l − 1)/l)
+
+    A proper likelihood for grey pixels, finite at l = 0 (λ = ½) and at |l| = 1e4.
+
+    Reference: Loaiza-Ganem & Cunningham, *The continuous Bernoulli*, 2019, eq. 6.
+    """
+
+    logits: Array
+
+    support = Support.UNIT_INTERVAL
+
+    @property
+    def mean(self) -> Array:
+        """1/(1 − e^−l) − 1/l, in (0, 1)."""
+        near, away, _ = self._away_from_zero()
+        return jnp.where(near, 0.5 + self.logits / 12, 1.0 / -jnp.expm1(-away) - 1.0 / away)
+
+    def sample(self, key: Array) -> Array:
+        """One draw, by inversion of the distribution function."""
+        near, away, size = self._away_from_zero()
+        u = jax.random.uniform(key, jnp.shape(self.logits), minval=1e-7)
+        upper = 1.0 + jnp.log(u + (1.0 - u) * jnp.exp(-size)) / size  # for l > 0; its mirror image for l < 0
+        return jnp.where(near, u, jnp.clip(jnp.where(away > 0, upper, 1.0 - upper), 0.0, 1.0))
+
+    def log_prob(self, x: ArrayLike) -> Array:
+        """log p(x), a scalar in nats; x in [0, 1]."""
+        x, logits = flat(x, self.logits)
+        near, away, size = ContinuousBernoulli(logits)._away_from_zero()
+        # A(l) = max(l, 0) + ln((1 − e^−|l|)/|l|); near 0 its series l/2 + l²/24.
+        far = jnp.where(away > 0, away, 0.0) + jnp.log(-jnp.expm1(-size)) - jnp.log(size)
+        normaliser = jnp.where(near, logits / 2 + jnp.square(logits) / 24, far)
+        return jnp.sum(x * logits - normaliser)
+
+    def _away_from_zero(self) -> tuple[Array, Array, Array]:
+        """Which logits are near 0, the logits with those moved to 1, and their magnitudes: no branch is ever 0/0."""
+        near = jnp.abs(self.logits) < 0.1
+        away = jnp.where(near, 1.0, self.logits)
+        return near, away, jnp.where(away > 0, away, -away)
+
+
+class DiscretizedLogistic(NamedTuple):
+    """256 grey levels from a logistic density, its tails gathered in the first and last level.
+
+    P(x) = σ((x + 1/510 − m)/s) − σ((x − 1/510 − m)/s),  s = e^log_scale;  it sums to 1 over the levels.
+
+    Args:
+      location: m, in units of x in [0, 1].
+      log_scale: log s, the same shape.
+
+    Reference: Kingma et al., *Improving variational inference with inverse autoregressive flow*, 2016, appendix C.2.2;
+    Salimans et al., *PixelCNN++*, 2017, eq. 2.
+    """
+
+    location: Array
+    log_scale: Array
+
+    support = Support.GREY_LEVELS
+
+    @property
+    def mean(self) -> Array:
+        """The location, clipped to [0, 1]: the mean, except for the shift by the tails."""
+        return jnp.clip(self.location, 0.0, 1.0)
+
+    def sample(self, key: Array) -> Array:
+        """One of the 256 levels k/255."""
+        noise = jax.random.logistic(key, jnp.shape(self.location))
+        return jnp.clip(jnp.round(255 * (self.location + jnp.exp(self.log_scale) * noise)), 0, 255) / 255
+
+    def log_prob(self, x: ArrayLike) -> Array:
+        """log P(x), a scalar in nats; x is rounded to the nearest of the 256 levels."""
+        return jnp.sum(_log_level(*flat(x, self.location, self.log_scale)))
+
+
+class DiscretizedLogisticMixture(NamedTuple):
+    """256 grey levels from a mixture of discretised logistics for every pixel; channels are independent given z.
+
+    P(x) = Σ_k π_k P_k(x),  π = softmax(logits)
+
+    Args:
+      logits: `[*pixels, components]`, unnormalised log weights.
+      location: the same shape, in units of x in [0, 1].
+      log_scale: the same shape.
+
+    Reference: Salimans et al. 2017, eqs. 1 and 2, without their autoregression over channels.
+    """
+
+    logits: Array
+    location: Array
+    log_scale: Array
+
+    support = Support.GREY_LEVELS
+
+    @property
+    def mean(self) -> Array:
+        """Σ_k π_k m_k, each clipped to [0, 1]."""
+        return jnp.sum(jax.nn.softmax(self.logits) * jnp.clip(self.location, 0.0, 1.0), axis=-1)
+
+    def sample(self, key: Array) -> Array:
+        """A component for each pixel, then one of the 256 levels from it."""
+        key_component, key_level = jax.random.split(key)
+        k = jax.random.categorical(key_component, self.logits)[..., None]
+        chosen = (jnp.take_along_axis(part, k, axis=-1)[..., 0] for part in (self.location, self.log_scale))
+        return DiscretizedLogistic(*chosen).sample(key_level)
+
+    def log_prob(self, x: ArrayLike) -> Array:
+        """log P(x), a scalar in nats, by log-sum-exp over the components; x is rounded to the nearest level."""
+        of_each = _log_level(jnp.asarray(x)[..., None], self.location, self.log_scale)
+        return jnp.sum(jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + of_each, axis=-1))
+
+
+def _log_level(x: ArrayLike, location: Array, log_scale: Array) -> Array:
+    """log P of the grey level nearest to x under a discretised logistic, element by element."""
+    level = jnp.round(255 * jnp.asarray(x))
+    inverse_scale = finite_exp(-log_scale)
+    low = (level - 0.5) / 255 - location
+    below, above = low * inverse_scale, (low + 1 / 255) * inverse_scale
+    # σ(a) − σ(b) = σ(a) σ(−b) (1 − e^(b−a)): no difference of nearly equal numbers.
+    width = jnp.maximum(inverse_scale / 255, 1e-30)
+    inside = jax.nn.log_sigmoid(above) + jax.nn.log_sigmoid(-below) + jnp.log(-jnp.expm1(-width))
+    edges = jnp.where(level <= 0, jax.nn.log_sigmoid(above), jax.nn.log_sigmoid(-below))
+    return jnp.where((level > 0) & (level < 255), inside, edges)

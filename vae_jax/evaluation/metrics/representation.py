@@ -1,0 +1,66 @@
+"""The posteriors of a trained model on the whole grid of a data set's factors."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from vae_jax.data.table import Factors
+from vae_jax.distributions.continuous import Normal
+from vae_jax.errors import InputError
+from vae_jax.evaluation.metrics.table import Representation
+from vae_jax.models.vae import Params
+from vae_jax.progress import in_parts
+from vae_jax.training.recipe import Recipe
+
+CHUNK = 4096  # images on the device at a time
+
+
+def represent(
+    recipe: Recipe, params: Params, factors: Factors, key: Array | None = None, *, progress: bool = True
+) -> Representation:
+    """q(z|x) of every image of the grid; the codes that the scores see are its means.
+
+    Args:
+      recipe: that of a model of these images, without labels.
+      params: those of the model.
+      factors: those of the data set, `data.load(name).factors`.
+      key: for dynamic binarisation; a fixed one by default.
+      progress: whether to show a bar if it takes longer than two seconds.
+
+    Raises:
+      InputError: the model's encoder takes labels, so that its codes are not those of the image alone.
+    """
+    if recipe.loss.conditional:
+        raise InputError(f"loss {recipe.loss.name!r} encodes labels with the image; scores need codes of images alone.")
+    key = jax.random.key(0) if key is None else key
+    total, parts = factors.total, []
+    for rows in in_parts(total, CHUNK, doing="encoding the grid", unit="image", progress=progress):
+        x = jnp.asarray(factors.images(rows[0], min(rows[0] + CHUNK, total)))
+        parts.append(jax.tree.map(np.asarray, _encode(recipe, params, jax.random.fold_in(key, rows[0]), x)))
+    posterior = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+    means = np.asarray(posterior.mean)
+    return Representation(
+        factors.names,
+        factors.sizes,
+        partial(_look_up, means, factors),
+        posterior if isinstance(posterior, Normal) else None,
+    )
+
+
+@partial(jax.jit, static_argnums=0)
+def _encode(recipe: Recipe, params: Params, key: Array, x: Array) -> Any:
+    def one(key, x):
+        return recipe.model.encode(params, recipe.preprocess(key, x))
+
+    return jax.vmap(one)(jax.random.split(key, len(x)), x)
+
+
+def _look_up(means: np.ndarray, factors: Factors, wanted: np.ndarray) -> np.ndarray:
+    """Codes of images with factors `[n, factors]`; any of the copies, the same ones for the same factors."""
+    place = np.ravel_multi_index(tuple(np.asarray(wanted).T), factors.sizes)
+    random = np.random.RandomState(int(place.sum()) % 2**32)
+    return means[place * factors.copies + random.randint(0, factors.copies, len(wanted))]

@@ -1,0 +1,63 @@
+"""Scores of one representation, each with its ceiling and its chance level."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vae_jax.evaluation.metrics.calibration import ceiling_and_chance
+from vae_jax.evaluation.metrics.table import SCORES, Representation
+
+
+def quick() -> tuple[str, ...]:
+    """The names of the scores that take seconds."""
+    return tuple(name for name, score in SCORES.items() if not score.slow)
+
+
+class Scored(NamedTuple):
+    """A score, to be read between its chance level and its ceiling.
+
+    Attributes:
+      value: that of the representation; the mean over repetitions with other examples.
+      error: its standard error over them, NaN for one.
+      ceiling: that of the factors themselves as the code: what the score can reach on this grid.
+      chance: that of noise with as many latents.
+    """
+
+    value: float
+    error: float
+    ceiling: float
+    chance: float
+
+
+def scores(
+    representation: Representation, *, names: Sequence[str] | None = None, repeats: int = 1, seed: int = 0
+) -> dict[str, Scored]:
+    """Disentanglement scores, on 10,000 examples to fit and 5,000 to test, factors drawn uniformly.
+
+    Ceiling and chance are computed once for each grid, score and number of latents, with the same sample sizes, and
+    kept on disk.
+
+    Args:
+      representation: posterior means of examples of known factors.
+      names: names in `SCORES`; by default the quick ones. `dci`, which fits boosted trees to every factor (`dci_2k`: on
+        2,000 examples), and `mig_chen`, which integrates over the whole grid, take minutes.
+      repeats: repetitions with other examples; slow scores run once.
+      seed: the seed of NumPy's random state.
+
+    Raises:
+      ValueError: a name that is not in the table.
+    """
+    names = quick() if names is None else names
+    unknown = [name for name in names if name not in SCORES]
+    if unknown:
+        raise ValueError(f"no score named {unknown[0]!r}; expected some of {', '.join(SCORES)}.")
+    latent = representation.sample(np.random.RandomState(0), 1)[1].shape[1]
+    scored = {}
+    for name in names:
+        score, times = SCORES[name], 1 if SCORES[name].slow else repeats
+        values = np.array([score.function(np.random.RandomState(seed + i), representation) for i in range(times)])
+        error = float(values.std(ddof=1) / np.sqrt(times)) if times > 1 else float("nan")
+        calibrated = ceiling_and_chance(name, representation.names, representation.sizes, latent, seed)
+        scored[name] = Scored(float(values.mean()), error, *calibrated)
+    return scored

@@ -1,0 +1,102 @@
+"""The table of disentanglement scores, and what they are computed from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.distributions.continuous import Normal
+from vae_jax.table import Table, summary
+
+TRAIN, TEST = 10_000, 5_000  # points, as in disentanglement_lib
+
+
+class Representation(NamedTuple):
+    """Codes of examples whose factors of variation are known.
+
+    Attributes:
+      names: the names of the factors.
+      sizes: how many values each has, counted from 0.
+      codes: factors `[n, factors]` -> codes `[n, latent]`, posterior means.
+      posterior: a `Normal` of every example of the grid, leaves `[count, latent]`, the last factor varying fastest;
+        None where the code is a point.
+    """
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    codes: Callable[[np.ndarray], np.ndarray]
+    posterior: Normal | None = None
+
+    def factors(self, random: np.random.RandomState, n: int) -> np.ndarray:
+        """Factors of n examples, each uniform and independent, `[n, factors]`."""
+        return np.stack([random.randint(0, size, n) for size in self.sizes], axis=1)
+
+    def sample(self, random: np.random.RandomState, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """`(factors [n, factors], codes [n, latent])` of n examples."""
+        factors = self.factors(random, n)
+        return factors, np.asarray(self.codes(factors))
+
+
+@dataclass(frozen=True)
+class Score:
+    """One entry of `SCORES`.
+
+    Attributes:
+      name: as reported.
+      function: `(random, representation) -> [0, 1]`.
+      slow: takes minutes on the grid of dSprites: computed only if named, and once.
+    """
+
+    name: str
+    function: Callable[[np.random.RandomState, Representation], float]
+    slow: bool = False
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return summary(self.function)
+
+
+SCORES: Table[Score] = Table("score", "vae_jax.evaluation.metrics")
+
+
+def register(name: str, *, slow: bool = False) -> Callable:
+    """Register the decorated function in `SCORES` under `name`."""
+
+    def enter(function):
+        SCORES.add(name, Score(name, function, slow))
+        return function
+
+    return enter
+
+
+def perfect(names: tuple[str, ...], sizes: tuple[int, ...]) -> Representation:
+    """The code that is the factors themselves, of mean 0 and variance 1: its score is the ceiling.
+
+    Its posteriors are a tenth as wide as the steps between values.
+    """
+    counts = np.array(sizes)
+    middle, deviation = (counts - 1) / 2, np.sqrt(np.maximum(counts**2 - 1, 1) / 12)
+    everywhere = np.indices(sizes).reshape(len(sizes), -1).T
+
+    def codes(factors: np.ndarray) -> np.ndarray:
+        return (factors - middle) / deviation
+
+    return Representation(names, sizes, codes, _around(codes(everywhere), 0.1 / deviation))
+
+
+def noise(names: tuple[str, ...], sizes: tuple[int, ...], latent: int, seed: int = 0) -> Representation:
+    """A code of `latent` standard normals, independent of the factors: its score is the chance level."""
+    random = np.random.RandomState(seed)
+    everywhere = random.randn(int(np.prod(sizes)), latent)
+    return Representation(
+        names, sizes, lambda factors: random.randn(len(factors), latent), _around(everywhere, np.full(latent, 0.1))
+    )
+
+
+def _around(means: np.ndarray, scale: np.ndarray) -> Normal:
+    """Posteriors with these means and σs."""
+    log_var = np.broadcast_to(2 * np.log(scale), means.shape)
+    return Normal(*(jnp.asarray(leaf, jnp.float32) for leaf in (means, log_var)))

@@ -1,0 +1,63 @@
+"""The KL held at a value, or kept above one: functions of the terms of a batch."""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from vae_jax.losses.batch import Batch
+from vae_jax.losses.table import register
+
+
+@register(
+    "capacity",
+    hyper={"gamma": 100.0, "capacity": 25.0, "capacity_steps": 1000.0},
+    batch=True,
+    ramps={"capacity": "capacity_steps"},
+)
+def capacity(batch: Batch, *, gamma: ArrayLike = 100.0, capacity: ArrayLike = 25.0) -> Array:
+    """Capacity-controlled β-VAE: the mean KL is pulled to C nats, and C rises during training.
+
+    mean(−log p(x|z)) + γ |mean(KL) − C|
+
+    In training C rises linearly from 0 over `capacity_steps` steps (100,000 in the paper). At KL = C the loss
+    is the distortion.
+
+    Args:
+      batch: only its terms are used.
+      gamma: γ, ≥ 0; 1000 in the paper. 100 leaves more of Adam's step to the distortion.
+      capacity: C in nats, ≥ 0.
+
+    Returns:
+      The loss of the batch, `[]`.
+
+    Reference: Burgess et al., *Understanding disentangling in β-VAE*, 2018, eq. 8.
+
+    >>> from vae_jax.losses import Terms
+    >>> terms = Terms(jnp.array([-80.0, -90.0]), jnp.array([[20.0, 6.0], [20.0, 6.0]]), jnp.zeros((2, 2)), None)
+    >>> float(capacity(Batch(terms), gamma=100.0, capacity=25.0))  # 85 + 100·|26 − 25|
+    185.0
+    """
+    return jnp.mean(batch.terms.distortion) + gamma * jnp.abs(jnp.mean(batch.terms.rate) - capacity)
+
+
+@register("free-bits", hyper={"free_nats": 0.1}, batch=True)
+def free_bits(batch: Batch, *, free_nats: ArrayLike = 0.1) -> Array:
+    """Free bits: the KL of each latent is not penalised below a floor, so that none is given up early.
+
+    mean(−log p(x|z)) + Σ_j max(mean(KL_j), λ)
+
+    Args:
+      batch: only its terms are used; `kl` is `[batch, latent]`.
+      free_nats: λ, nats per latent, ≥ 0. At 0 this is the negative ELBO.
+
+    Returns:
+      The loss of the batch, `[]`.
+
+    Reference: Kingma et al., *Improving variational inference with inverse autoregressive flow*, 2016, eq. 15.
+
+    >>> from vae_jax.losses import Terms
+    >>> terms = Terms(jnp.array([-80.0]), jnp.array([[3.0, 0.0]]), jnp.zeros((1, 2)), None)
+    >>> float(free_bits(Batch(terms), free_nats=0.5))  # 80 + 3 + 0.5
+    83.5
+    """
+    return jnp.mean(batch.terms.distortion) + jnp.sum(jnp.maximum(jnp.mean(batch.terms.kl, axis=0), free_nats))

@@ -1,0 +1,51 @@
+"""σ-VAE: the Gaussian likelihood at the σ that fits best, with no σ to choose."""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from vae_jax.distributions.base import LOG_2PI
+from vae_jax.losses.batch import Batch
+from vae_jax.losses.table import register
+
+
+@register("sigma-vae", hyper={"beta": 1.0}, batch=True, likelihood="gaussian", fixed_likelihood=True)
+def optimal_sigma(batch: Batch, *, beta: ArrayLike = 1.0, smallest_log_var: float = 2.0 * math.log(0.01)) -> Array:
+    """Optimal σ-VAE: the Gaussian likelihood at the batch's best σ, so that no σ is set or learned.
+
+    (d/2) [ln 2π + 1 + ln MSE] + β mean(KL),  MSE = mean over the batch of ‖x − μ(z)‖²/d = the best σ²
+
+    In `terms` the likelihood is N(μ(z), I), σ = 1: the squared error is recovered from it, and distortion refers to it.
+    A learned σ has the same value at its optimum. The best σ of a batch is below that of the data: the loss is biased
+    low, by an amount that vanishes with batch·d. σ² has a floor, below which it stays fixed, so that exact
+    reconstructions do not cost −∞.
+
+    Args:
+      batch: under a Gaussian likelihood with σ = 1, with `pixels`, d, the numbers in an example.
+      beta: weight of the KL, ≥ 0.
+      smallest_log_var: the floor of log σ²; by default σ = 0.01, two and a half of 255 grey levels.
+
+    Returns:
+      The loss of the batch in nats, `[]`.
+
+    Raises:
+      ValueError: a batch without its number of pixels.
+
+    Reference: Rybkin, Daniilidis & Levine, *Simple and effective VAE training with calibrated decoders*, 2021, eq. 5
+    (where the MSE is σ², not σ).
+
+    >>> from vae_jax import Normal
+    >>> from vae_jax.losses import Terms
+    >>> log_likelihood = Normal(jnp.zeros(4), jnp.zeros(4)).log_prob(jnp.full(4, 0.5))  # MSE = 0.25
+    >>> terms = Terms(log_likelihood[None], jnp.zeros((1, 2)), jnp.zeros((1, 2)), None)
+    >>> round(float(optimal_sigma(Batch(terms, pixels=4))), 3)  # 2 (ln 2π + 1 + ln 0.25)
+    2.903
+    """
+    terms, pixels = batch.terms, batch.need_pixels()
+    error = 2 * jnp.mean(terms.distortion) / pixels - LOG_2PI
+    floor = math.exp(smallest_log_var)
+    best = jnp.log(jnp.maximum(error, floor)) + 1.0
+    distortion = 0.5 * pixels * (LOG_2PI + jnp.where(error > floor, best, smallest_log_var + error / floor))
+    return distortion + beta * jnp.mean(terms.rate)

@@ -1,0 +1,142 @@
+"""Priors p(z): the table that `--prior` chooses from.
+
+A prior is a Flax module, called with `encode` (x -> q(z|x), with the current parameters) and optionally a label, that
+returns a distribution over `[latent]`. A new one is a class with `@register`, here or in a new file of this folder.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from vae_jax.distributions.continuous import Mixture, Normal, StandardNormal
+from vae_jax.models.networks.table import NetworkConfig
+from vae_jax.table import Table
+
+Encode = Callable[[Array], Any]
+
+
+class Prior(nn.Module):
+    """What every prior declares.
+
+    Attributes:
+      standard: whether it is N(0, I).
+      conditional: whether it is p(z|y), and needs a label.
+    """
+
+    standard: ClassVar[bool] = False
+    conditional: ClassVar[bool] = False
+
+    @classmethod
+    def of(cls, config: NetworkConfig) -> "Prior":
+        """The prior for networks of these sizes."""
+        raise NotImplementedError
+
+
+KindT = TypeVar("KindT", bound=Prior)
+PRIORS: Table[type[Prior]] = Table("prior", "vae_jax.models")
+
+
+def register(name: str) -> Callable[[type[KindT]], type[KindT]]:
+    """Register the decorated class in `PRIORS`."""
+
+    def enter(kind: type[KindT]) -> type[KindT]:
+        PRIORS.add(name, kind)
+        return kind
+
+    return enter
+
+
+@register("normal")
+class StandardPrior(Prior):
+    """N(0, I)."""
+
+    latent: int
+    standard: ClassVar[bool] = True
+
+    @classmethod
+    def of(cls, config: NetworkConfig) -> Prior:
+        return cls(latent=config.latent)
+
+    @nn.compact
+    def __call__(self, encode: Encode, y: Array | None = None) -> StandardNormal:
+        return StandardNormal(self.latent)
+
+
+@register("mixture")
+class MixturePrior(Prior):
+    """A learned mixture of diagonal normals; the KL becomes a one-sample estimate.
+
+    Attributes:
+      latent: latent dimensions.
+      components: how many normals.
+    """
+
+    latent: int
+    components: int = 20
+
+    @classmethod
+    def of(cls, config: NetworkConfig) -> Prior:
+        return cls(latent=config.latent)
+
+    @nn.compact
+    def __call__(self, encode: Encode, y: Array | None = None) -> Mixture:
+        shape = (self.components, self.latent)
+        return Mixture(
+            self.param("logits", nn.initializers.zeros, (self.components,)),
+            self.param("means", nn.initializers.normal(1.0), shape),
+            self.param("log_vars", nn.initializers.zeros, shape),
+        )
+
+
+@register("vamp")
+class VampPrior(Prior):
+    """The mean of the posteriors of learned pseudo-inputs: (1/K) Σ_k q(z|u_k).
+
+    Attributes:
+      shape: the shape of an example.
+      components: K; 500 in the paper.
+
+    Reference: Tomczak & Welling, *VAE with a VampPrior*, 2018, eq. 9.
+    """
+
+    shape: tuple[int, ...]
+    components: int = 100
+
+    @classmethod
+    def of(cls, config: NetworkConfig) -> Prior:
+        return cls(shape=config.shape)
+
+    @nn.compact
+    def __call__(self, encode: Encode, y: Array | None = None) -> Mixture:
+        inputs = self.param("inputs", nn.initializers.uniform(1.0), (self.components, *self.shape))
+        posteriors = jax.vmap(encode)(jnp.clip(inputs, 0.0, 1.0))
+        return Mixture(jnp.zeros(self.components), posteriors.mean, posteriors.log_var)
+
+
+@register("label")
+class LabelPrior(Prior):
+    """A learned normal for each label, p(z|y) = N(mean_y, diag(exp(log_var_y))); it starts at N(0, I).
+
+    Reference: Sohn, Lee & Yan, *Learning structured output representation*, 2015, eq. 4.
+    """
+
+    latent: int
+    classes: int
+    conditional: ClassVar[bool] = True
+
+    @classmethod
+    def of(cls, config: NetworkConfig) -> Prior:
+        return cls(latent=config.latent, classes=config.classes)
+
+    @nn.compact
+    def __call__(self, encode: Encode, y: Array | None = None) -> Normal:
+        if y is None:
+            raise ValueError("the label-conditional prior needs a label y; got none. Use --loss cvae.")
+        shape = (self.classes, self.latent)
+        mean = self.param("mean", nn.initializers.zeros, shape)
+        log_var = self.param("log_var", nn.initializers.zeros, shape)
+        return Normal(mean[y], log_var[y])

@@ -1,0 +1,109 @@
+"""A variational autoencoder as four parts and pure functions of its parameters."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+from jax import Array
+
+from vae_jax.distributions.base import Distribution, Support, draw
+from vae_jax.distributions.continuous import StandardNormal
+from vae_jax.distributions.pixels import Bernoulli
+from vae_jax.keys import use
+
+Params = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class VAE:
+    """Encoder, decoder, likelihood and prior; no state, hashable, so it can be closed over by a compiled program.
+
+        model = VAE(DenseEncoder(latent=20), DenseDecoder(shape=(28, 28, 1)))
+        params = model.init(key, x)
+        q = model.encode(params, x)          # a distribution over z
+        p = model.decode(params, q.mean)     # a distribution over x
+
+    All functions take one example; lift them with `jax.vmap`. A label `y`, where given, goes to the networks.
+
+    Attributes:
+      encoder: Flax module, x[, y] -> distribution over `[latent]`.
+      decoder: Flax module, z[, y] -> the numbers that `likelihood` reads.
+      likelihood: those numbers -> distribution over x; a Flax module, or any callable such as `Bernoulli`.
+      prior: a distribution over z; a Flax module that gives one (see `models/priors.py`); or `None` for N(0, I) over
+        `encoder.latent` dimensions.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+    likelihood: nn.Module | Callable[[Array], Distribution] = Bernoulli
+    prior: nn.Module | Distribution | None = None
+
+    def init(self, key: Array, x: Array, y: Array | None = None) -> Params:
+        """Parameters for examples of x's shape and dtype (and labels like y)."""
+        label = () if y is None else (y,)
+        params: Params = {"encoder": self.encoder.init(use(key, "encoder"), x, *label)}
+        z = draw(self.encode(params, x, y), use(key, "code"))
+        params["decoder"] = self.decoder.init(use(key, "decoder"), z, *label)
+        if isinstance(self.likelihood, nn.Module):
+            h = _apply(self.decoder, params["decoder"], z, y)
+            params["likelihood"] = self.likelihood.init(use(key, "likelihood"), h)
+        if isinstance(self.prior, nn.Module):
+            params["prior"] = self.prior.init(use(key, "prior"), lambda x: self.encode(params, x, y), y)
+        return params
+
+    def encode(self, params: Params, x: Array, y: Array | None = None) -> Any:
+        """q(z|x[, y]), a distribution over `[latent]`."""
+        return _apply(self.encoder, params["encoder"], x, y)
+
+    def decode(self, params: Params, z: Array, y: Array | None = None) -> Any:
+        """p(x|z[, y]), a distribution over x's shape."""
+        h = _apply(self.decoder, params["decoder"], z, y)
+        if isinstance(self.likelihood, nn.Module):
+            return self.likelihood.apply(params["likelihood"], h)
+        return self.likelihood(h)
+
+    def latent_prior(self, params: Params, y: Array | None = None) -> Any:
+        """p(z[|y])."""
+        if isinstance(self.prior, nn.Module):
+            return self.prior.apply(params["prior"], lambda x: self.encode(params, x, y), y)
+        if self.prior is not None:
+            return self.prior
+        encoder: Any = self.encoder
+        return StandardNormal(encoder.latent)
+
+    @property
+    def support(self) -> Support | None:
+        """The values of x that the likelihood gives probability to; None where it does not say."""
+        return getattr(self.likelihood, "support", None)
+
+    @property
+    def standard_prior(self) -> bool:
+        """Whether p(z) is N(0, I)."""
+        return self.prior is None or isinstance(self.prior, StandardNormal) or getattr(self.prior, "standard", False)
+
+    def generate(self, key: Array, params: Params, n: int, y: Array | None = None) -> Array:
+        """The means of p(x|z) for n draws of z from the prior, `[n, *shape of x]`.
+
+        Args:
+          key: a typed key; the same key draws the same z whatever the parameters.
+          params: as returned by `init`.
+          n: how many.
+          y: `[n]` labels, for a conditional model.
+
+        Raises:
+          ValueError: y does not hold n labels.
+        """
+        if y is not None and y.shape[:1] != (n,):
+            raise ValueError(f"y must hold one label for each of the {n} images; got shape {y.shape}.")
+
+        def one(key, y):
+            return self.decode(params, draw(self.latent_prior(params, y), key), y).mean
+
+        return jax.vmap(one)(jax.random.split(use(key, "generate"), n), y)
+
+
+def _apply(module: nn.Module, params: Any, value: Array, label: Array | None) -> Any:
+    """A module's output, with the label where there is one."""
+    return module.apply(params, value) if label is None else module.apply(params, value, label)

@@ -1,0 +1,46 @@
+"""Pictures. Each function takes arrays or a trained model, writes one file and returns its path."""
+
+from vae_jax.plots.canvas import save
+from vae_jax.plots.charts import (
+    aggregate_posterior,
+    bounds,
+    curves,
+    densities,
+    latent_scatter,
+    loss_curves,
+    manifold,
+    matrix,
+    point_clouds,
+)
+from vae_jax.plots.generated import draw_epoch
+from vae_jax.plots.images import animation, decoded_plane, grid, image_rows, samples
+from vae_jax.plots.sweep import rate_distortion, scores
+from vae_jax.plots.table import PLOTS, Plot, Subject, draw_all, register
+from vae_jax.plots.traversals import draw_traversals
+
+__all__ = [
+    "PLOTS",
+    "Plot",
+    "Subject",
+    "aggregate_posterior",
+    "animation",
+    "bounds",
+    "curves",
+    "decoded_plane",
+    "densities",
+    "draw_all",
+    "draw_epoch",
+    "draw_traversals",
+    "grid",
+    "image_rows",
+    "latent_scatter",
+    "loss_curves",
+    "manifold",
+    "matrix",
+    "point_clouds",
+    "rate_distortion",
+    "register",
+    "samples",
+    "save",
+    "scores",
+]

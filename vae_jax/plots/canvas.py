@@ -1,0 +1,26 @@
+"""The figure that every picture is drawn on, and the file that it becomes."""
+
+from pathlib import Path
+from typing import Any
+
+from vae_jax.errors import InputError
+
+
+def canvas(width: float, height: float) -> Any:
+    """An empty Matplotlib figure, in inches, that belongs to no window.
+
+    Raises:
+      InputError: Matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError("pictures need Matplotlib; pip install 'vae-jax[experiments]'.") from None
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(figure: Any, path: Path) -> Path:
+    """Write a figure as PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
+    return path

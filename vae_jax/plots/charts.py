@@ -1,0 +1,164 @@
+"""Charts: each function takes numbers, writes one PNG and returns its path.
+
+None of them needs a model.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from vae_jax.plots.canvas import canvas, save
+
+
+def loss_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
+    """Negative ELBO, distortion and rate by epoch, on training and validation data; rows as in `metrics.jsonl`."""
+    names = {
+        "negative_elbo": "negative ELBO",
+        "distortion": "distortion, −log p(x|z)",
+        "rate": "rate, KL(q(z|x) ‖ p(z))",
+    }
+    if rows[0]["train"]["rate"] is None:  # a point posterior has a distortion alone
+        names = {"loss": "loss", "distortion": names["distortion"]}
+    figure = canvas(3.7 * len(names), 3.4)
+    epochs = [row["epoch"] for row in rows]
+    for axis, (name, label) in zip(np.ravel(figure.subplots(1, len(names))), names.items(), strict=True):
+        for part, style in (("train", "-"), ("validation", "--")):
+            if name in rows[0][part]:
+                axis.plot(epochs, [row[part][name] for row in rows], style, label=part)
+        axis.set(title=label, xlabel="epoch", ylabel="nats per image")
+        axis.grid(alpha=0.3)
+        axis.legend()
+    return save(figure, path)
+
+
+def latent_scatter(means: np.ndarray, labels: np.ndarray | None, path: Path) -> Path:
+    """Posterior means `[n, 2]` of a data set, coloured by class where there are labels."""
+    figure = canvas(7, 6)
+    axis = figure.subplots()
+    if labels is None:
+        axis.scatter(*means.T, s=6, alpha=0.5)
+    else:
+        for i, label in enumerate(np.unique(labels)):
+            axis.scatter(*means[labels == label].T, s=6, alpha=0.6, color=f"C{i % 10}", label=str(label))
+        axis.legend(title="class", markerscale=2, bbox_to_anchor=(1, 1))
+    axis.set(title="codes of the test set", xlabel="z₁", ylabel="z₂", aspect="equal")
+    axis.grid(alpha=0.3)
+    return save(figure, path)
+
+
+def aggregate_posterior(codes: np.ndarray, path: Path, *, most: int = 12) -> Path:
+    """Histograms of the sampled codes `[n, latent]` of a data set, one panel each, with the density of N(0, 1)."""
+    shown = min(codes.shape[1], most)
+    columns = min(shown, 4)
+    rows = -(-shown // columns)
+    figure = canvas(3 * columns, 2.3 * rows + 0.4)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    edges = np.linspace(-4, 4, 61)
+    for j, axis in enumerate(axes[:shown]):
+        axis.hist(np.clip(codes[:, j], -4, 4), edges, density=True, alpha=0.6, label="codes")
+        axis.plot(edges, np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi), "k", lw=1, label="N(0, 1)")
+        axis.set(xlabel=f"z{j + 1}", yticks=[])
+    for axis in axes[shown:]:
+        axis.set_visible(False)
+    axes[0].legend(fontsize="small")
+    axes[0].set_ylabel("density")
+    figure.suptitle("sampled codes of the test set against the prior")
+    return save(figure, path)
+
+
+def bounds(bounds: Mapping[int, tuple[float, float]], path: Path) -> Path:
+    """The importance-weighted bound `k -> (mean, error)` as the number of samples grows."""
+    figure = canvas(6, 4)
+    axis = figure.subplots()
+    means, errors = np.array(list(bounds.values())).T
+    axis.errorbar(list(bounds), means, yerr=errors, fmt="o-", capsize=3, lw=1)
+    axis.set_xscale("log")
+    axis.set_xticks(list(bounds), [f"{k:,}" for k in bounds])
+    axis.minorticks_off()
+    axis.set(
+        title="the bound on log p(x); bars: standard error over test images",
+        xlabel="importance samples per image; 1 is the ELBO",
+        ylabel="nats per image",
+    )
+    axis.grid(alpha=0.3)
+    return save(figure, path)
+
+
+def curves(
+    x: ArrayLike,
+    values: Mapping[str, ArrayLike],
+    path: Path,
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    log_x: bool = False,
+) -> Path:
+    """Several lines over the same axis, each under its name; the y axis starts at 0 where none is negative."""
+    figure = canvas(6, 4)
+    axis = figure.subplots()
+    marks = "o-" if len(np.asarray(x)) < 40 else "-"
+    for name, y in values.items():
+        axis.plot(np.asarray(x), np.asarray(y), marks, ms=4, lw=1.5, label=name)
+    axis.set(title=title, xlabel=x_label, ylabel=y_label, xscale="log" if log_x else "linear")
+    if all(np.min(np.asarray(y)) >= 0 for y in values.values()):
+        axis.set_ylim(0, None)
+    axis.grid(alpha=0.3)
+    axis.legend()
+    return save(figure, path)
+
+
+def manifold(points: ArrayLike, lines: Mapping[str, ArrayLike], path: Path, *, title: str) -> Path:
+    """Points `[n, 2]`, and the line that one latent traces among them, `[steps, 2]` for each model."""
+    figure = canvas(6, 4.5)
+    axis = figure.subplots()
+    axis.scatter(*np.asarray(points).T, s=4, color="0.7", label="data")
+    for name, line in lines.items():
+        axis.plot(*np.asarray(line).T, lw=2.5, label=name)
+    axis.set(title=title, xlabel="x₁", ylabel="x₂", aspect="equal")
+    axis.legend()
+    return save(figure, path)
+
+
+def matrix(
+    values: np.ndarray, path: Path, *, rows: Sequence[str], columns: Sequence[str], title: str, unit: str
+) -> Path:
+    """Numbers `[rows, columns]` as shaded cells with the numbers in them."""
+    figure = canvas(1.1 * len(columns) + 2.5, 0.42 * len(rows) + 1.5)
+    axis = figure.subplots()
+    image = axis.imshow(values, cmap="Blues", aspect="auto", vmin=0)
+    for (i, j), value in np.ndenumerate(values):
+        shade = "white" if value > 0.6 * values.max() else "black"
+        axis.text(j, i, f"{value:.2f}", ha="center", va="center", color=shade, fontsize=8)
+    axis.set_xticks(range(len(columns)), columns)
+    axis.set_yticks(range(len(rows)), rows)
+    axis.set_title(title, fontsize="medium")
+    figure.colorbar(image, label=unit)
+    return save(figure, path)
+
+
+def densities(grid: np.ndarray, curves: Mapping[str, np.ndarray], path: Path, *, title: str) -> Path:
+    """Densities on the line, the first one filled: the target of the others."""
+    figure = canvas(7, 4)
+    axis = figure.subplots()
+    for i, (name, density) in enumerate(curves.items()):
+        axis.plot(grid, density, color="0.4" if i == 0 else f"C{i - 1}", lw=1 if i == 0 else 2, label=name)
+        if i == 0:
+            axis.fill_between(grid, density, color="0.85")
+    axis.set(title=title, xlabel="value", ylabel="density", xlim=np.clip((grid[0], grid[-1]), -8, 8), ylim=(0, None))
+    axis.legend(fontsize="small")
+    return save(figure, path)
+
+
+def point_clouds(clouds: Mapping[str, np.ndarray], path: Path) -> Path:
+    """Points `[n, 2]` side by side on the same axes, one panel per name."""
+    figure = canvas(3.2 * len(clouds), 4.0)
+    axes = np.ravel(figure.subplots(1, len(clouds), sharex=True, sharey=True))
+    for axis, (name, points) in zip(axes, clouds.items(), strict=True):
+        axis.scatter(*points.T, s=3, alpha=0.5)
+        axis.set(title=name, xlabel="x₁", aspect="equal", xlim=(-3.5, 3.5), ylim=(-3.5, 3.5))
+    axes[0].set_ylabel("x₂")
+    return save(figure, path)

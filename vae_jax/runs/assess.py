@@ -1,0 +1,121 @@
+"""Every model of a sweep measured, and the table of scores over seeds."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from vae_jax.distributions.continuous import Normal
+from vae_jax.distributions.kl import kl_standard_normal
+from vae_jax.errors import InputError
+from vae_jax.evaluation.latent_space import encode_all
+from vae_jax.evaluation.metrics.table import SCORES
+from vae_jax.evaluation.metrics.udr import unsupervised_ranking
+from vae_jax.evaluation.populations import Row, identity, in_order, setting, settings, who
+from vae_jax.progress import bar
+from vae_jax.runs.config import SWEEP_FREE
+from vae_jax.runs.loading import Models
+from vae_jax.training.trained import Trained
+from vae_jax.writing import plain, write_json
+
+Measure = Callable[[Trained], dict[str, Any]]
+TERMS = ("mutual_information", "total_correlation", "dimension_wise_kl")
+
+
+def assess(models: Models, path: Path, asked: dict[str, Any], measure: Measure) -> list[Row]:
+    """Measure each model of a sweep that did not diverge; write the results to `path` one by one.
+
+    Args:
+      models: those in the sweep's folder.
+      path: a JSON file; models of this sweep that it holds, measured as `asked` now, are not measured again.
+      asked: what to measure, compared with what was measured before.
+      measure: a function of one model.
+
+    Returns:
+      A row for each model: `model`, its setting and seed; `measured`, None if it diverged; and `udr`, the agreement
+      with the others of its setting.
+
+    Raises:
+      InputError: all models diverged.
+    """
+    where = {identity(row): at for row, at in models.rows()}
+    rows = in_order([row for row, _ in models.rows()])
+    if all(row["diverged"] for row in rows):
+        raise InputError(
+            f"all {len(rows)} models of {models.folder} diverged; lower --learning-rate and train them again."
+        )
+    config = json.loads((models.folder / "config.json").read_text())
+    asked = {"sweep": {name: value for name, value in config.items() if name not in SWEEP_FREE}, **asked}
+    known = {json.dumps(entry["model"]): entry for entry in _known(path, asked)}
+    entries: list[Row] = []
+    codes: dict[str, list[tuple[Row, Any]]] = {}
+    for row in bar(rows, desc="measuring", unit="model"):
+        entry = known.get(json.dumps(who(row)))
+        if row["diverged"]:
+            entry = {"model": who(row), "measured": None}
+        else:
+            model = models.read(row, where[identity(row)])
+            entry = entry or plain({"model": who(row), "measured": measure(model)})
+            posterior = encode_all(model.recipe, model.params, jax.random.key(0), model.data.test)
+            codes.setdefault(json.dumps(setting(row)), []).append((entry, posterior))
+        entries.append(entry)
+        write_json(path, {"asked": asked, "models": entries}, indent=1)
+    for group in codes.values():
+        rates = [_rates(posterior) for _, posterior in group]
+        agreement = unsupervised_ranking([np.asarray(posterior.mean) for _, posterior in group], rates)
+        for (entry, _), value in zip(group, agreement, strict=True):
+            entry["udr"] = plain(float(value))
+    write_json(path, {"asked": asked, "models": entries}, indent=1)
+    return entries
+
+
+def table(entries: Sequence[Row]) -> tuple[list[Row], dict[str, dict[str, float]]]:
+    """The means of each setting with 95 % intervals over seeds; and ceiling and chance of the scores.
+
+    Chance depends on the number of latents: where that differs between models, it is left out.
+    """
+    rows, names, calibration = [], {}, {}
+    for entry in entries:
+        measures = _measures(entry)
+        rows.append({**entry["model"], **measures, "diverged": entry["measured"] is None})
+        names |= dict.fromkeys(measures)
+        for name in SCORES if entry["measured"] else ():
+            score = entry["measured"]["disentanglement"].get(name)
+            if score:
+                of_one = {part: score[part] for part in ("ceiling", "chance")}
+                calibration.setdefault(name, of_one)
+                calibration[name] = {part: v for part, v in of_one.items() if calibration[name].get(part) == v}
+    return settings(rows, tuple(names)), calibration
+
+
+def _measures(entry: Row) -> dict[str, Any]:
+    """The numbers of one model that go into the table."""
+    measured = entry["measured"]
+    if measured is None:
+        return {}
+    numbers = {name: measured["test"][name] for name in ("negative_elbo", "rate", "distortion", "active_units")}
+    numbers["log_likelihood"] = measured["log_likelihood"].get("log_likelihood")
+    numbers |= {name: measured["aggregate_posterior"].get(name, [None])[0] for name in TERMS}
+    numbers["feature_mmd2"] = measured["sample_quality"].get("feature_mmd2")
+    numbers |= {name: measured["disentanglement"].get(name, {}).get("value") for name in SCORES}
+    numbers["udr"] = entry["udr"]
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _rates(posterior: Any) -> np.ndarray:
+    """Mean KL(q(z_j|x) ‖ N(0, 1)), `[latent]`; NaN where the posteriors are not normal."""
+    if not isinstance(posterior, Normal):
+        return np.full(posterior.mean.shape[1], np.nan)
+    return np.asarray(kl_standard_normal(posterior.mean, posterior.log_var).mean(axis=0))
+
+
+def _known(path: Path, asked: dict[str, Any]) -> list[Row]:
+    """The models that were already measured as `asked` now."""
+    try:
+        saved = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return []
+    return saved["models"] if isinstance(saved, dict) and saved.get("asked") == json.loads(json.dumps(asked)) else []

@@ -1,0 +1,50 @@
+"""Building the parts of a run from a configuration."""
+
+from vae_jax.data.named import load
+from vae_jax.data.preprocess import PREPROCESS
+from vae_jax.errors import InputError
+from vae_jax.keys import Keys
+from vae_jax.models.likelihoods import LIKELIHOODS
+from vae_jax.models.networks.table import INITIALIZERS, NETWORKS, NetworkConfig
+from vae_jax.models.priors import PRIORS
+from vae_jax.models.vae import VAE
+from vae_jax.runs.config import Config, check_config, chosen_loss, epochs_of, numbers
+from vae_jax.training.experiment import Experiment
+from vae_jax.training.optimizers import OPTIMIZERS
+from vae_jax.training.recipe import Recipe, hyperparameters
+
+
+def build(config: Config) -> Experiment:
+    """Load the data and put the parts together.
+
+    Raises:
+      InputError: as `check_config`; or data that cannot be loaded or used, or too few for one batch.
+    """
+    check_config(config)
+    dataset, loss = load(config.data, config.manual_dir), chosen_loss(config)
+    likelihood, network = LIKELIHOODS[config.likelihood or loss.likelihood], NETWORKS[config.model]
+    if loss.conditional and not dataset.classes:
+        raise InputError(f"--loss {config.loss} needs labels; {config.data} has none. Give y in the .npz, or use vae.")
+    networks = NetworkConfig(
+        shape=dataset.train.x.shape[1:],
+        latent=config.latent,
+        hidden=network.hidden if config.hidden is None else config.hidden,
+        outputs=likelihood.outputs,
+        posterior=loss.posterior,
+        classes=dataset.classes if loss.conditional else 0,
+        kernel_init=INITIALIZERS[config.initializer],
+    )
+    recipe = Recipe(
+        model=VAE(*network.build(networks), likelihood, PRIORS[config.prior].of(networks)),
+        loss=loss,
+        batch_size=config.batch_size,
+        preprocess=PREPROCESS[config.preprocess],
+        optimizer=OPTIMIZERS[config.optimizer],
+    )
+    if len(dataset.train.x) < config.batch_size:
+        raise InputError(
+            f"--batch-size {config.batch_size}: {config.data} has {len(dataset.train.x)} training images; "
+            "expected at most that many."
+        )
+    leaves = {name: value for name, value in numbers(config).items() if name not in loss.sizes}
+    return Experiment(dataset, recipe, hyperparameters(recipe, **leaves), Keys(config.seed), epochs_of(config))

@@ -1,0 +1,126 @@
+"""The parts of a run: members that are trained together and stay together on disk.
+
+Regrouped, members that run side by side in one program may change in the last bit.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from vae_jax.errors import InputError
+from vae_jax.evaluation.populations import Row
+from vae_jax.runs import hosts
+from vae_jax.runs.cells import Cell
+from vae_jax.runs.store import Store
+from vae_jax.training import pure
+from vae_jax.training.experiment import Experiment
+from vae_jax.training.layout import lay_out
+from vae_jax.training.memory import members_that_fit
+from vae_jax.training.pure import State
+from vae_jax.training.recipe import Recipe
+from vae_jax.writing import plain, write_json
+
+Run = dict[str, Any]  # a member by its numbers: hyperparameters and seed
+
+
+@dataclass
+class Part:
+    """Members that are trained together.
+
+    Attributes:
+      choices: those of the cell.
+      runs: the members.
+      path: their own folder, with `part.json` and the checkpoints.
+      rows: their results, once they are trained.
+    """
+
+    choices: dict[str, Any]
+    runs: list[Run]
+    path: Path
+    rows: list[Row] | None = None
+
+    @property
+    def store(self) -> Store:
+        """The checkpoints of the part."""
+        return Store(self.path / "states")
+
+    def write(self) -> None:
+        """Write the members, and their results if any; all processes wait until the first has written."""
+        if hosts.is_first():
+            self.path.mkdir(parents=True, exist_ok=True)
+            content = {"choices": self.choices, "members": self.runs, "results": self.rows}
+            write_json(self.path / "part.json", content, indent=1)
+        hosts.wait(f"written {self.path.name}")
+
+    def finish(self, rows: list[Row]) -> None:
+        """Keep the results in the form in which they are read back: what is not defined is None."""
+        self.rows = json.loads(json.dumps(plain(rows)))
+        self.write()
+
+    def restore(self, experiment: Experiment) -> tuple[int, dict[str, Any]] | None:
+        """`(epochs done, {"states": …, "bad": …})` of the newest complete checkpoint, leaves `[n, …]`, or None."""
+        return self.store.restore(layout_of(experiment), count=len(self.runs))
+
+
+def read_parts(folder: Path, choices: dict[str, Any] | None = None) -> list[Part]:
+    """The parts in a run's `checkpoints` folder, of one cell or of all.
+
+    Raises:
+      InputError: a `part.json` that no command wrote.
+    """
+    parts = []
+    for path in sorted(folder.glob("*/part.json")):
+        try:
+            content = json.loads(path.read_text())
+            part = Part(
+                dict(content["choices"]), [dict(run) for run in content["members"]], path.parent, content["results"]
+            )
+            if not part.runs:
+                raise ValueError("no members")
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path} is not what a command wrote ({error}); delete its folder to train again."
+            ) from error
+        if choices is None or part.choices == choices:
+            parts.append(part)
+    return parts
+
+
+def parts_of(folder: Path, cell: Cell, devices: tuple[Any, ...], chunk: int | None) -> list[Part]:
+    """The parts of a cell: those on disk, and what is still to be trained in as few more as memory allows."""
+    known = read_parts(folder, cell.choices)
+    seen = {identity(run) for part in known for run in part.runs}
+    todo = [run for run in map(cell.members.named, range(cell.members.count)) if identity(run) not in seen]
+    if not todo:
+        return known
+    layout = lay_out(len(todo), devices)
+    recipe, data = cell.experiment.recipe, cell.experiment.data.train
+    most = chunk or members_that_fit(recipe, data, devices=layout.devices, within=layout.within)
+    groups = np.array_split(np.arange(len(todo)), -(-len(todo) // hosts.agree(most)))
+    return known + [_part(folder, cell.choices, [todo[index] for index in group]) for group in groups]
+
+
+def identity(run: Run) -> tuple:
+    """A member's numbers, hashable."""
+    return tuple(sorted(run.items()))
+
+
+def layout_of(experiment: Experiment) -> dict[str, Any]:
+    """Shapes and dtypes of what is saved for one member."""
+    return {"states": state_of(experiment.recipe, experiment), "bad": jax.ShapeDtypeStruct((), np.int32)}
+
+
+def state_of(recipe: Recipe, experiment: Experiment) -> State:
+    """Shapes and dtypes of one member's state."""
+    first = jax.tree.map(lambda leaf: np.asarray(leaf[:1]), experiment.data.train)
+    return jax.eval_shape(lambda key, data: pure.init(recipe, key, data), jax.random.key(0), first)
+
+
+def _part(folder: Path, choices: dict[str, Any], runs: list[Run]) -> Part:
+    text = json.dumps([choices, runs], sort_keys=True)
+    return Part(choices, runs, folder / hashlib.sha256(text.encode()).hexdigest()[:12])

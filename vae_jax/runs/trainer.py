@@ -1,0 +1,149 @@
+"""Training into a folder: one path for a run, which is a population of one, and for a sweep."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from vae_jax.errors import InputError
+from vae_jax.evaluation.elbo import elbo_means
+from vae_jax.evaluation.populations import evaluate, name_of
+from vae_jax.plots.generated import draw_epoch
+from vae_jax.runs import hosts
+from vae_jax.runs.cells import Cell
+from vae_jax.runs.folder import Folder
+from vae_jax.runs.parts import Part, parts_of
+from vae_jax.training.driver import Epoch, Population, begin, expect_finite, fit
+from vae_jax.training.experiment import Experiment
+from vae_jax.training.layout import Layout, lay_out
+from vae_jax.training.members import Members, members_of
+from vae_jax.training.pure import steps_per_epoch
+from vae_jax.training.recipe import Recipe
+
+SAVE_EVERY = 10.0  # seconds, at least, between two checkpoints; retraining what lies between gives the same bits
+PICTURES = 20  # of each kind, at most, spread over the epochs of a run
+
+
+class Finished(NamedTuple):
+    """A part that has been trained.
+
+    Attributes:
+      part: with its results.
+      population: as trained now; None if it was trained earlier.
+      epochs: how many were trained now.
+    """
+
+    part: Part
+    population: Population | None = None
+    epochs: int = 0
+
+
+def train_cell(
+    folder: Folder, cell: Cell, *, alone: bool, devices: Sequence[Any] | None, over: str | None, chunk: int | None
+) -> list[Finished]:
+    """Train what is left to train of a cell.
+
+    Args:
+      folder: where the results go.
+      cell: what to train.
+      alone: whether it is a run: one member, whose rows need no name, which is drawn as it trains, and whose divergence
+        is an error.
+      devices: all by default.
+      over: how members spread over devices.
+      chunk: members trained at a time; by default as many as fit.
+
+    Returns:
+      What became of each part.
+    """
+    chosen = tuple(devices or jax.devices())
+    parts = parts_of(folder.path / "checkpoints", cell, chosen, chunk)
+    if alone and len(parts) > 1:
+        raise InputError(f"{folder.path / 'checkpoints'} holds parts of another run; delete them to train again.")
+    train = partial(_train_part, folder, experiment=cell.experiment, alone=alone, devices=chosen, over=over)
+    return [train(part) if part.rows is None or alone else Finished(part) for part in parts]
+
+
+def _train_part(
+    folder: Folder, part: Part, *, experiment: Experiment, alone: bool, devices: tuple[Any, ...], over: str | None
+) -> Finished:
+    """Train a part from its last checkpoint, or from the start; validate, save and draw as it goes; measure it."""
+    recipe, data, epochs = experiment.recipe, experiment.data, experiment.epochs
+    members = members_of(recipe, part.runs)
+    names = [""] if alone else [name_of({**part.choices, **run}) for run in part.runs]
+    layout = lay_out(members.count, devices, over=over)
+    part.write()
+    part.store.clean_up()
+    done, population = _start(part, experiment, members, layout)
+    folder.keep_rows(lambda row: row.get("model", "") not in names or row["epoch"] <= done)
+    validate = _Validation(experiment, members, layout)
+    last = time.monotonic()
+    for word in fit(recipe, members, data.train, epochs=epochs, start=population):
+        population = word.population
+        if alone:
+            expect_finite(population, steps_per_epoch(recipe, data.train))
+        _write_rows(folder, names, word, validate(population), steps_per_epoch(recipe, data.train))
+        if alone and (word.done % -(-epochs // PICTURES) == 0 or word.done == epochs):
+            draw_epoch(experiment, population.params(0), folder.path, word.done)
+        if hosts.agree(int(word.done == epochs or time.monotonic() - last > SAVE_EVERY)):
+            save(part, population, word.done)
+            last = time.monotonic()
+    folder.close_events()
+    if not alone:
+        part.finish([{**part.choices, **row} for row in evaluate(recipe, members, population, data.test)])
+    return Finished(part, population, epochs - done)
+
+
+def save(part: Part, population: Population, done: int) -> None:
+    """Write a checkpoint of the whole population."""
+    layout = population.layout
+    if jax.process_count() == 1:
+        states, bad = population.states(), population.bad
+    else:
+        states = layout.gather(population.calls)
+        bad = layout.gather(layout.place(population.bad))
+    part.store.save(done, {"states": states, "bad": bad})
+
+
+def _start(part: Part, experiment: Experiment, members: Members, layout: Layout) -> tuple[int, Population]:
+    """The epochs completed, and the population after them."""
+    restored = part.restore(experiment)
+    if restored is None:
+        return 0, begin(experiment.recipe, members, experiment.data.train, layout)
+    done, tree = restored
+    return done, Population(layout, layout.place(tree["states"]), np.asarray(tree["bad"]), {})
+
+
+class _Validation:
+    """The ELBO of every member on the validation images, mapped like the steps: three numbers per member come back."""
+
+    def __init__(self, experiment: Experiment, members: Members, layout: Layout):
+        self._function = _validation_program(experiment.recipe, layout)
+        self._keys = layout.place(jax.random.key_data(members.keys_for("validation")))
+        self._data = layout.share(experiment.data.validation)
+
+    def __call__(self, population: Population) -> dict[str, np.ndarray]:
+        return population.measure(self._function, self._keys, self._data)
+
+
+@lru_cache(maxsize=16)
+def _validation_program(recipe: Recipe, layout: Layout) -> Callable:
+    """The validation ELBO, compiled once for all values, as the steps are."""
+
+    def one(params, key, data):
+        return elbo_means(recipe, params, jax.random.wrap_key_data(key), data)
+
+    return layout.lift(one, 2, 1)
+
+
+def _write_rows(
+    folder: Folder, names: Sequence[str], word: Epoch, validation: Mapping[str, np.ndarray], in_epoch: int
+) -> None:
+    """Append a row for each model."""
+    for index, name in enumerate(names):
+        of_train = {metric: float(values[index, -1]) for metric, values in word.metrics.items()}
+        of_validation = {metric: float(values[index]) for metric, values in validation.items()}
+        row = {"epoch": word.done, "step": word.done * in_epoch, "train": of_train, "validation": of_validation}
+        folder.append({"model": name, **row} if name else row)

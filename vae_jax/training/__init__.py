@@ -1,0 +1,64 @@
+"""Training as pure functions of (key, hyperparameters, data), and the driver that runs them for one model or many."""
+
+from vae_jax.training.driver import DivergedError, Epoch, Population, begin, fit, sweep, train_one
+from vae_jax.training.experiment import IMPROPER, Experiment
+from vae_jax.training.layout import OVER, WITHIN, Layout, lay_out
+from vae_jax.training.members import Members, grid, members_of
+from vae_jax.training.memory import bytes_per_member, members_that_fit
+from vae_jax.training.optimizers import OPTIMIZERS, Optimizer
+from vae_jax.training.pure import (
+    State,
+    as_batch,
+    batch_loss,
+    epoch,
+    example_loss,
+    example_terms,
+    init,
+    order,
+    run,
+    step,
+    steps,
+    steps_per_epoch,
+)
+from vae_jax.training.recipe import Hyper, Recipe, hyperparameters
+from vae_jax.training.trained import Trained, train
+
+__all__ = [
+    "IMPROPER",
+    "OPTIMIZERS",
+    "OVER",
+    "WITHIN",
+    "DivergedError",
+    "Epoch",
+    "Experiment",
+    "Hyper",
+    "Layout",
+    "Members",
+    "Optimizer",
+    "Population",
+    "Recipe",
+    "State",
+    "Trained",
+    "as_batch",
+    "batch_loss",
+    "begin",
+    "bytes_per_member",
+    "epoch",
+    "example_loss",
+    "example_terms",
+    "fit",
+    "grid",
+    "hyperparameters",
+    "init",
+    "lay_out",
+    "members_of",
+    "members_that_fit",
+    "order",
+    "run",
+    "step",
+    "steps",
+    "steps_per_epoch",
+    "sweep",
+    "train",
+    "train_one",
+]

@@ -1,0 +1,295 @@
+"""Driving the pure training functions from Python: one model or a thousand, whose states stay on the devices."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.data.table import Examples
+from vae_jax.models.vae import Params
+from vae_jax.progress import bar
+from vae_jax.training import pure
+from vae_jax.training.layout import Layout, lay_out
+from vae_jax.training.members import Members
+from vae_jax.training.memory import members_that_fit
+from vae_jax.training.pure import State
+from vae_jax.training.recipe import Recipe
+
+
+class DivergedError(ArithmeticError):
+    """The loss is no longer finite."""
+
+
+class Population(NamedTuple):
+    """Members between two epochs, on the devices that train them.
+
+    Attributes:
+      layout: how they lie over the devices.
+      calls: states on the devices, grouped by call of the program.
+      bad: `[n]`, the first step at which a member's loss was not finite; −1 if none.
+      metrics: name -> `[n]`, means over the last epoch, in nats; empty before the first.
+    """
+
+    layout: Layout
+    calls: list[State]
+    bad: np.ndarray
+    metrics: dict[str, np.ndarray]
+
+    @property
+    def finite(self) -> np.ndarray:
+        """`[n]`, whether every loss so far was finite; a run where one was not has diverged."""
+        return self.bad < 0
+
+    def state(self, index: int) -> State:
+        """One member's state, on its device."""
+        return self.layout.one(self.calls, index)
+
+    def params(self, index: int) -> Params:
+        """One member's parameters, for `model.decode` and the rest."""
+        return self.layout.one([call.params for call in self.calls], index)
+
+    def states(self) -> State:
+        """The states of all members on the host, leaves `[n, …]`."""
+        return self.layout.fetch(self.calls)
+
+    def measure(self, function: Callable, own: Any, shared: Any) -> Any:
+        """`function(params, own, shared)` for every member, mapped like the steps; leaves `[n, …]` on the host.
+
+        Args:
+          function: compiled for the layout by `Layout.lift(…, 2, 1)`.
+          own: inputs of each member, already placed.
+          shared: inputs that all members share, already placed.
+        """
+        results = [function(call.params, part, shared) for call, part in zip(self.calls, own, strict=True)]
+        return self.layout.fetch(results)
+
+
+class Epoch(NamedTuple):
+    """A report from training.
+
+    Attributes:
+      done: epochs completed.
+      population: its current state; donated at the next iteration, so use it before then.
+      metrics: name -> `[n, epochs since the last report]`, means over steps, in nats.
+    """
+
+    done: int
+    population: Population
+    metrics: dict[str, np.ndarray]
+
+
+def fit(
+    recipe: Recipe,
+    members: Members,
+    data: Examples,
+    *,
+    epochs: int,
+    start: Population | None = None,
+    layout: Layout | None = None,
+    together: int | None = 1,
+    progress: bool = True,
+) -> Iterator[Epoch]:
+    """Train members up to `epochs`, from wherever they stand, and report after each.
+
+    The numbers are those of `run`, bit for bit per step where members run one after another. Long epochs
+    run in several parts of one compiled size, so that progress can be shown.
+
+    Args:
+      recipe: static, shared by all.
+      members: the runs; each has its own key, order of the data and hyperparameters.
+      data: the training set, shared by all.
+      epochs: how many in all; those that the population has completed are not run again.
+      start: a population to continue from; its buffers are donated.
+      layout: how they lie over the devices, by default `lay_out` of all.
+      together: epochs between two reports; None for as many short ones as make a call worthwhile.
+      progress: whether to show a bar.
+
+    Yields:
+      `Epoch`s. Stops early once no member is finite.
+    """
+    layout = start.layout if start else layout or lay_out(members.count)
+    in_epoch = pure.steps_per_epoch(recipe, data)
+    together = together or epochs_together(in_epoch, epochs)
+    part = part_of_epoch(in_epoch) if together == 1 else together * in_epoch
+    data = layout.share(data)
+    who = layout.place((jax.random.key_data(members.keys), members.hypers))
+    order, advance = _programs(recipe, layout, together)
+    start = start or begin(recipe, members, data, layout)
+    calls, bad = list(start.calls), start.bad
+    done = _steps_done(layout, calls) // in_epoch
+    with bar(total=epochs * in_epoch, initial=done * in_epoch, unit="step", progress=progress) as words:
+        for index in range(done, epochs, together):
+            words.set_description(f"epoch {index + 1}/{epochs}", refresh=False)
+            rows = [order(key, index, data) for key, _ in who]
+            parts = []
+            for first in range(0, together * in_epoch, part):
+                metrics = []
+                for slot, (key, hyper) in enumerate(who):
+                    now = rows[slot] if part == together * in_epoch else rows[slot][..., first : first + part, :]
+                    calls[slot], values = advance(calls[slot], key, hyper, now, data)
+                    metrics.append(values)
+                parts.append(layout.fetch(metrics))
+                bad = _first_bad(bad, parts[-1]["loss"], index * in_epoch + first)
+                words.set_postfix_str(_words(parts[-1], bad), refresh=False)
+                words.update(part)
+                if np.all(bad >= 0):
+                    break
+            values = {name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}
+            means = {name: np.stack([e.mean(axis=1) for e in _by_epoch(v, in_epoch)], 1) for name, v in values.items()}
+            last = {name: values[:, -1] for name, values in means.items()}
+            yield Epoch(index + together, Population(layout, calls, bad, last), means)
+            if np.all(bad >= 0):
+                return
+
+
+def begin(recipe: Recipe, members: Members, data: Examples, layout: Layout | None = None) -> Population:
+    """Members before their first step."""
+    layout = layout or lay_out(members.count)
+    first = layout.share(jax.tree.map(lambda leaf: leaf[:1], data))  # one example determines all shapes
+    init = _initial(recipe, layout)
+    calls = [init(key, first) for key in layout.place(jax.random.key_data(members.keys))]
+    return Population(layout, calls, np.full(members.count, -1, np.int32), {})
+
+
+def sweep(
+    recipe: Recipe,
+    members: Members,
+    data: Examples,
+    *,
+    epochs: int,
+    chunk: int | None = None,
+    devices: Sequence[Any] | None = None,
+    within: str | None = None,
+    over: str | None = None,
+    progress: bool = True,
+) -> Population:
+    """Train every member to the end, as one compiled program.
+
+    Members share the program and nothing else: each has its own key, order of the data and hyperparameters, so its
+    result is that of `run` with the same key, up to rounding.
+
+    Args:
+      recipe: static, shared by all.
+      members: from `grid` or `members_of`.
+      data: the training set, shared by all.
+      epochs: how many for each.
+      chunk: members trained at a time; by default as many as fit the devices' memory.
+      devices: all by default.
+      within: how the members of one device run; see `Layout`.
+      over: how members spread over devices; see `Layout`.
+      progress: whether to show a bar.
+
+    Returns:
+      The trained population, in the order of `members`.
+    """
+    whole = lay_out(members.count, devices, within, over)
+    most = chunk or members_that_fit(recipe, data, devices=whole.devices, within=whole.within)
+    parts = []
+    for index in np.array_split(np.arange(members.count), -(-members.count // most)):
+        part = members.take(index)
+        layout = lay_out(part.count, whole.devices, within, over)
+        population = begin(recipe, part, data, layout)
+        run = fit(recipe, part, data, epochs=epochs, start=population, together=None, progress=progress)
+        for word in run:
+            population = word.population
+        parts.append(population)
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _joined(parts: Sequence[Population]) -> Population:
+    """Parts that were trained one after another, as one population on the host."""
+    trees = [(part.states(), part.bad, part.metrics) for part in parts]
+    states, bad, metrics = jax.tree.map(lambda *leaves: np.concatenate(leaves), *trees)
+    return Population(Layout(len(bad), parts[0].layout.devices[:1], "vmap"), [states], bad, metrics)
+
+
+def train_one(recipe: Recipe, members: Members, data: Examples, *, epochs: int, progress: bool = True) -> Params:
+    """The parameters of a single run after all its epochs.
+
+    Raises:
+      DivergedError: the loss is not a finite number; names the step.
+    """
+    population = sweep(recipe, members, data, epochs=epochs, progress=progress)
+    expect_finite(population, pure.steps_per_epoch(recipe, data))
+    return population.params(0)
+
+
+def expect_finite(population: Population, in_epoch: int) -> None:
+    """Fail if no member is finite, and say at which step it diverged.
+
+    Raises:
+      DivergedError: all members have diverged.
+    """
+    if not population.finite.any():
+        step = int(population.bad.max())
+        raise DivergedError(
+            f"the loss became NaN or infinite at step {step} (epoch {step // in_epoch + 1}); expected a finite number. "
+            "Lower --learning-rate, or look for outliers in the data."
+        )
+
+
+def part_of_epoch(in_epoch: int, most: int = 100) -> int:
+    """Steps between two updates of progress: the largest divisor up to `most`, so that one program serves all parts."""
+    best = max(count for count in range(1, min(most, in_epoch) + 1) if in_epoch % count == 0)
+    return best if best > most // 4 else in_epoch
+
+
+def epochs_together(in_epoch: int, epochs: int, most: int = 100) -> int:
+    """How many short epochs one call of the program runs: the largest divisor of `epochs` within `most` steps."""
+    return max(
+        count for count in range(1, epochs + 1) if epochs % count == 0 and (count == 1 or count * in_epoch <= most)
+    )
+
+
+# Keys go into programs as numbers: the reuse checker counts a key that a loop folds at each step as consumed.
+
+
+@lru_cache(maxsize=16)
+def _initial(recipe: Recipe, layout: Layout) -> Callable:
+    """Initial states, compiled once for all keys."""
+
+    def init(key, data):
+        return pure.init(recipe, jax.random.wrap_key_data(key), data)
+
+    return layout.lift(init, 1, 1)
+
+
+@lru_cache(maxsize=16)
+def _programs(recipe: Recipe, layout: Layout, together: int) -> tuple[Callable, Callable]:
+    """Programs for the order of some epochs and for some steps, compiled once for all values."""
+
+    def order(key, index, data):
+        key = jax.random.wrap_key_data(key)
+        if together == 1:
+            return pure.order(recipe, key, index, data)
+        rows = jax.vmap(lambda i: pure.order(recipe, key, index + i, data))(jnp.arange(together))
+        return rows.reshape(-1, rows.shape[-1])
+
+    def advance(state, key, hyper, rows, data):
+        return pure.steps(recipe, state, jax.random.wrap_key_data(key), hyper, data, rows)
+
+    return layout.lift(order, 1, 2), layout.lift(advance, 4, 1, donate=(0,))
+
+
+def _steps_done(layout: Layout, calls: Sequence[State]) -> int:
+    return int(np.ravel(layout.fetch([call.step for call in calls]))[0])
+
+
+def _by_epoch(values: np.ndarray, in_epoch: int) -> list[np.ndarray]:
+    return np.split(values, range(in_epoch, values.shape[1], in_epoch), axis=1)
+
+
+def _first_bad(bad: np.ndarray, losses: np.ndarray, first: int) -> np.ndarray:
+    wrong = ~np.isfinite(losses)
+    return np.where((bad < 0) & wrong.any(axis=1), first + wrong.argmax(axis=1), bad).astype(np.int32)
+
+
+def _words(metrics: dict[str, np.ndarray], bad: np.ndarray) -> str:
+    if len(bad) > 1:
+        return f"{len(bad)} models" + (f", {(bad >= 0).sum()} diverged" if np.any(bad >= 0) else "")
+    rate = metrics["rate"].mean()
+    kl = "" if np.isnan(rate) else f", KL {rate:.2f}"  # a point posterior has none
+    return f"reconstruction {metrics['distortion'].mean():.2f}{kl} nats"

@@ -1,0 +1,52 @@
+"""What a configuration builds: data, recipe, numbers and keys, all that a run or an evaluation needs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vae_jax.data.preprocess import grey
+from vae_jax.data.table import Dataset
+from vae_jax.distributions.base import Support
+from vae_jax.keys import Keys
+from vae_jax.training.members import Members, members_of
+from vae_jax.training.recipe import Hyper, Recipe
+
+IMPROPER = "Grey pixels under a Bernoulli: a loss, not a normalised likelihood (continuous-bernoulli is one)."
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The parts of a run.
+
+    Attributes:
+      data: train, validation and test.
+      recipe: static; the model is `recipe.model`.
+      hyper: float32 leaves.
+      keys: one for each use.
+      epochs: how many to train.
+    """
+
+    data: Dataset
+    recipe: Recipe
+    hyper: Hyper
+    keys: Keys
+    epochs: int
+
+    @property
+    def members(self) -> Members:
+        """This run as a population of one."""
+        numbers = {name: float(value) for name, value in self.hyper.items()}
+        return members_of(self.recipe, [{**numbers, "seed": self.keys.seed}])
+
+    @property
+    def images(self) -> bool:
+        """Whether the examples are images; rows of features cannot be drawn."""
+        return self.data.train.x.ndim == 4
+
+    @property
+    def proper_likelihood(self) -> bool:
+        """Whether log p(x|z) is a log-likelihood of these data: a Bernoulli's is not, for pixels between 0 and 1."""
+        x = self.data.test.x
+        if self.recipe.model.support is not Support.BINARY or self.recipe.preprocess is not grey:
+            return True
+        return not np.any((x > 0) & (x < (255 if x.dtype == np.uint8 else 1)))

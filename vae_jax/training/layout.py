@@ -1,0 +1,191 @@
+"""How the members of a population lie over devices: which of them share a call of the program, and with how many axes.
+
+One rule: a program has an axis for the members only where several of them share a call. One model on one device is
+`jit` of the function itself. Under `jax.distributed` the devices are those of all processes, and every process makes
+the same calls.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+WITHIN = ("vmap", "map", "loop")
+OVER = ("shard_map", "pmap")
+APART, WHOLE = PartitionSpec("members"), PartitionSpec()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How `count` members go through `devices`.
+
+    Attributes:
+      count: how many members.
+      devices: no more than there are members.
+      within: how the members of one device run: `vmap`, side by side, for accelerators; or one after another, for CPUs,
+        which one member keeps busy, by `map` (`lax.map`) or `loop` (one member per call, in a loop on the host).
+      over: how they spread over several devices: `shard_map` or `pmap`. The numbers are the same.
+    """
+
+    count: int
+    devices: tuple[Any, ...]
+    within: str = "loop"
+    over: str = "shard_map"
+
+    def __post_init__(self):
+        if self.within not in WITHIN or self.over not in OVER:
+            raise ValueError(
+                f"expected within to be one of {WITHIN} and over one of {OVER}; got {self.within!r} and {self.over!r}."
+            )
+
+    @property
+    def each(self) -> int:
+        """Members per device; the last is repeated where they do not divide evenly."""
+        return -(-self.count // len(self.devices))
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes of a call before a member's own: devices, members of a device, both or neither."""
+        over = (len(self.devices),) if len(self.devices) > 1 else ()
+        return over if self.within == "loop" else (*over, self.each)
+
+    @property
+    def calls(self) -> list[np.ndarray]:
+        """The members of each call, laid out as `axes`."""
+        grid = np.minimum(np.arange(len(self.devices) * self.each), self.count - 1)
+        if self.within != "loop":
+            return [grid.reshape(self.axes)]
+        rounds = grid.reshape(len(self.devices), self.each).T
+        return [who.reshape(self.axes) for who in rounds]
+
+    def share(self, tree: Any) -> Any:
+        """What all members use, such as the data, copied to each device."""
+        return jax.tree.map(lambda leaf: self._put(leaf, WHOLE), tree)
+
+    def place(self, tree: Any) -> list[Any]:
+        """Leaves `[count, …]` on the devices: a list with one tree for each call."""
+        return [jax.tree.map(lambda leaf, who=who: self._put(np.asarray(leaf)[who], APART), tree) for who in self.calls]
+
+    def fetch(self, calls: Sequence[Any]) -> Any:
+        """The inverse of `place`: leaves `[count, …]` on the host, in every process."""
+        fetched = [to_host(call) for call in calls]
+        order = np.concatenate([np.ravel(who) for who in self.calls])
+        first = np.array([np.flatnonzero(order == index)[0] for index in range(self.count)])
+        in_order = np.array_equal(first, np.arange(len(order)))
+        inner = len(self.axes)
+
+        def flat(*leaves):
+            rows = np.concatenate([np.reshape(leaf, (-1, *np.shape(leaf)[inner:])) for leaf in leaves])
+            return rows if in_order else rows[first]
+
+        return jax.tree.map(flat, *fetched)
+
+    def gather(self, calls: Sequence[Any]) -> Any:
+        """Leaves `[at least count, …]`, in order, still on the devices; the last member may be repeated.
+
+        This is what is saved where no single process holds the population.
+        """
+
+        def together(*calls):
+            def one(*leaves):
+                stacked = jnp.stack(leaves, axis=len(self.axes)) if self.within == "loop" else leaves[0]
+                return stacked.reshape(-1, *leaves[0].shape[len(self.axes) :])
+
+            return jax.tree.map(one, *calls)
+
+        placed = NamedSharding(self._mesh, APART) if len(self.devices) > 1 else None
+        return jax.jit(together, out_shardings=placed)(*calls)
+
+    def one(self, calls: Sequence[Any], index: int) -> Any:
+        """One member's tree, on its device; under several processes, on the devices of all."""
+        for call, who in zip(calls, self.calls, strict=True):
+            if np.any(who == index):
+                at = tuple(axis[0] for axis in np.nonzero(who == index)) if self.axes else ()
+                if not at:
+                    return call
+                if jax.process_count() == 1:
+                    return jax.tree.map(lambda leaf, at=at: leaf[at], call)
+                whole = NamedSharding(self._mesh, WHOLE)
+                pick = jax.jit(lambda tree, at=at: jax.tree.map(lambda leaf: leaf[at], tree), out_shardings=whole)
+                return jax.tree.map(np.asarray, pick(call))
+        raise IndexError(f"expected a member from 0 to {self.count - 1}; got {index}.")
+
+    def lift(self, function: Callable, mapped: int, shared: int, *, donate: tuple[int, ...] = ()) -> Callable:
+        """`function(*of one member, *shared by all) -> tree`, compiled for one call of this layout.
+
+        Args:
+          function: a function of one member.
+          mapped: how many of its arguments belong to a member; they come first.
+          shared: how many arguments follow that all members share.
+          donate: positions of the arguments whose buffers are donated.
+        """
+        axes = (0,) * mapped + (None,) * shared
+
+        def on_device(*args):
+            if self.within == "loop":
+                return function(*args)
+            if self.within == "vmap":
+                return jax.vmap(function, axes)(*args)
+            return lax.map(lambda member: function(*member, *args[mapped:]), args[:mapped])
+
+        if len(self.devices) == 1:
+            return jax.jit(on_device, donate_argnums=donate)
+        if self.over == "pmap":
+            return jax.pmap(on_device, in_axes=axes, devices=self.devices, donate_argnums=donate)
+
+        def shard(*args):
+            own = jax.tree.map(lambda leaf: leaf[0], args[:mapped])
+            return jax.tree.map(lambda leaf: leaf[None], on_device(*own, *args[mapped:]))
+
+        specs = (APART,) * mapped + (WHOLE,) * shared
+        spread = jax.shard_map(shard, mesh=self._mesh, in_specs=specs, out_specs=APART, check_vma=False)
+        return jax.jit(spread, donate_argnums=donate)
+
+    @property
+    def _mesh(self) -> Mesh:
+        return Mesh(np.array(self.devices), ("members",))
+
+    def _put(self, leaf: Any, spec: PartitionSpec) -> Any:
+        if len(self.devices) == 1:
+            return jax.device_put(leaf, self.devices[0])
+        sharding = NamedSharding(self._mesh, spec)
+        if jax.process_count() == 1:
+            return jax.device_put(leaf, sharding)
+        leaf = np.asarray(leaf)
+        return jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index])
+
+
+def to_host(tree: Any) -> Any:
+    """The arrays of a tree on the host, whole in every process."""
+    if jax.process_count() == 1:
+        return jax.device_get(tree)
+    from jax.experimental.multihost_utils import process_allgather
+
+    return jax.tree.map(np.asarray, process_allgather(tree, tiled=True))
+
+
+def lay_out(
+    count: int, devices: Sequence[Any] | None = None, within: str | None = None, over: str | None = None
+) -> Layout:
+    """A layout over no more devices than members: one after another on CPUs, else side by side.
+
+    Args:
+      count: how many members.
+      devices: all, of all processes, by default.
+      within: see `Layout`.
+      over: see `Layout`.
+    """
+    chosen = tuple(devices or jax.devices())
+    if jax.process_count() == 1:
+        chosen = chosen[:count]
+    return Layout(count, chosen, within or suited(chosen[0], count), over or OVER[0])
+
+
+def suited(device: Any, count: int = 2) -> str:
+    """How members of one device run fastest: one after another on a CPU, side by side on an accelerator."""
+    return "loop" if count == 1 or device.platform == "cpu" else "vmap"

@@ -1,0 +1,51 @@
+"""How many members fit on the devices at a time."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from vae_jax.data.table import Examples
+from vae_jax.training import pure
+from vae_jax.training.recipe import Recipe, hyperparameters
+
+SHARE = 0.8  # of a device's memory
+
+
+def members_that_fit(recipe: Recipe, data: Examples, *, devices: Sequence[Any], within: str) -> int:
+    """How many members fit on the devices at once: at least one on each."""
+    each = bytes_per_member(recipe, data, within=within)
+    data_bytes = sum(_bytes(leaf) for leaf in jax.tree.leaves(data))
+    room = SHARE * device_memory(devices) - data_bytes
+    return max(int(room // each), 1) * len(devices)
+
+
+def bytes_per_member(recipe: Recipe, data: Examples, *, within: str) -> int:
+    """Device memory that a run takes, without the data.
+
+    Three copies of the state, the most that an update holds. Where members run side by side (`within="vmap"`) also the
+    working memory of a step, as reported by the compiler.
+    """
+    key, hyper = jax.eval_shape(lambda: (jax.random.key(0), hyperparameters(recipe)))
+    state = jax.eval_shape(lambda key, data: pure.init(recipe, key, data), key, data)
+    total = 3 * sum(_bytes(leaf) for leaf in jax.tree.leaves(state))
+    if within == "vmap":
+        batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((recipe.batch_size, *leaf.shape[1:]), leaf.dtype), data)
+        step = jax.jit(pure.step, static_argnums=0).lower(recipe, state, key, hyper, batch)
+        analysis: Any = step.compile().memory_analysis()
+        total += analysis.temp_size_in_bytes if analysis else total
+    return total
+
+
+def device_memory(devices: Sequence[Any]) -> float:
+    """Bytes of memory of one device; for a CPU device, its share of the machine's."""
+    stats = None if devices[0].platform == "cpu" else devices[0].memory_stats()
+    if stats and "bytes_limit" in stats:
+        return float(stats["bytes_limit"])
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) / len(devices)
+
+
+def _bytes(leaf) -> int:
+    return int(np.prod(leaf.shape)) * leaf.dtype.itemsize

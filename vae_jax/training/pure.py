@@ -1,0 +1,208 @@
+"""Training as pure functions: a step, an epoch, and a whole run of (key, hyperparameters, data).
+
+    recipe = Recipe(model=model, loss=LOSSES["vae"])
+    state, metrics = jax.jit(partial(run, recipe, epochs=10))(key, hyperparameters(recipe, beta=4.0), data)
+
+Numbers that vary (β, learning rate) are float32 leaves of `hyper`: changing one does not recompile, and `jax.vmap`
+over them trains a population. Choices and sizes are in the `Recipe`, which is static. Nothing here jits; callers do,
+at the outermost level.
+"""
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from vae_jax.data.table import Examples
+from vae_jax.distributions.base import Distribution, draw
+from vae_jax.errors import InputError
+from vae_jax.keys import use
+from vae_jax.losses.batch import Batch
+from vae_jax.losses.elbo import Decode, Encode, Terms, elbo_terms
+from vae_jax.models.vae import Params
+from vae_jax.training.recipe import Hyper, Recipe
+
+Metrics = dict[str, Array]
+
+
+class State(NamedTuple):
+    """Everything that training changes. The keys of a step come from the run's key and `step`, so none is kept."""
+
+    params: Params
+    opt_state: Any
+    step: Array
+
+
+def init(recipe: Recipe, key: Array, data: Examples) -> State:
+    """The state before the first step, from the run's key."""
+    key = use(key, "initial state")
+    example = jax.tree.map(lambda leaf: leaf[0], recipe.labelled(data))
+    x = recipe.preprocess(use(key, "pixels"), example.x)
+    params = recipe.model.init(use(key, "model"), x, example.y)
+    critic = recipe.loss.critic
+    if critic:
+        latent = jax.eval_shape(lambda: recipe.model.encode(params, x, example.y).mean).size
+        params["critic"] = critic.init(use(key, "critic"), latent, **recipe.loss.sizes)
+    rates = {name: jnp.float32(entry.default) for name, entry in recipe.declared.items()}
+    return State(params, _optimizer(recipe, rates).init(params), jnp.zeros((), jnp.int32))
+
+
+def example_terms(recipe: Recipe, params: Params, key: Array, example: Examples) -> Terms:
+    """The terms of one example's ELBO, whatever the loss."""
+    return elbo_terms(*_parts(recipe, params, key, example))
+
+
+def example_loss(
+    recipe: Recipe, params: Params, hyper: Mapping[str, Array], key: Array, example: Examples
+) -> tuple[Array, Terms]:
+    """The loss of one example, and its terms. `hyper` holds the loss's own, as from `Loss.at`."""
+    *parts, prior = _parts(recipe, params, key, example)
+    return recipe.loss.function(*parts, prior=prior, **recipe.loss.sizes, **hyper)
+
+
+def batch_loss(
+    recipe: Recipe,
+    params: Params,
+    hyper: Mapping[str, Array],
+    key: Array,
+    batch: Examples,
+    *,
+    data_size: int | None = None,
+) -> tuple[Array, Terms]:
+    """The loss of a batch, and its terms: one example's function, lifted once by `vmap`, with a key for each.
+
+    `data_size` counts the examples that the batch is drawn from; None for the batch alone.
+    """
+    keys, batch = jax.random.split(use(key, "examples"), batch.x.shape[0]), recipe.labelled(batch)
+    if not recipe.loss.batch:
+        losses, terms = jax.vmap(partial(example_loss, recipe, params, hyper))(keys, batch)
+        return losses.mean(), terms
+    terms = jax.vmap(partial(example_terms, recipe, params))(keys, batch)
+    whole = as_batch(recipe, params, use(key, "prior samples"), batch, terms, data_size or batch.x.shape[0])
+    return recipe.loss.function(whole, **hyper), terms
+
+
+def as_batch(recipe: Recipe, params: Params, key: Array, examples: Examples, terms: Terms, data_size: int) -> Batch:
+    """A batch as its loss sees it. Once compiled, what the loss does not use is not computed."""
+    keys = jax.random.split(key, examples.x.shape[0])
+    prior = jax.vmap(lambda key, y: draw(recipe.model.latent_prior(params, y), key))(keys, examples.y)
+    critic = recipe.loss.critic
+    apply = None if critic is None else partial(critic.apply, lax.stop_gradient(params["critic"]))
+    return Batch(terms, data_size, math.prod(examples.x.shape[1:]), prior, apply)
+
+
+def step(
+    recipe: Recipe, state: State, key: Array, hyper: Hyper, batch: Examples, *, data_size: int | None = None
+) -> tuple[State, Metrics]:
+    """One update. `key` is the run's: the step's own is folded from it, so a resumed run draws the same noise."""
+    key_noise = jax.random.fold_in(use(key, "noise"), state.step)
+    own = recipe.loss.at(state.step, hyper)
+
+    def objective(params):
+        loss, terms = batch_loss(recipe, params, own, key_noise, batch, data_size=data_size)
+        critic_loss = _critic_loss(recipe, params, use(key_noise, "critic"), terms)
+        return loss + critic_loss, (loss, critic_loss, terms)
+
+    grads, (loss, critic_loss, terms) = jax.grad(objective, has_aux=True)(state.params)
+    updates, opt_state = _optimizer(recipe, hyper).update(grads, state.opt_state, state.params)
+    params: Any = optax.apply_updates(state.params, updates)
+    distortion, rate = terms.distortion.mean(), terms.rate.mean()
+    metrics = {"loss": loss, "negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
+    if recipe.loss.critic:
+        metrics["critic_loss"] = critic_loss
+    return State(params, opt_state, state.step + 1), metrics
+
+
+def steps_per_epoch(recipe: Recipe, data: Examples) -> int:
+    """Full batches in the data.
+
+    Raises:
+      InputError: the data do not fill one batch.
+    """
+    n = data.x.shape[0]
+    if n < recipe.batch_size:
+        raise InputError(f"a batch of {recipe.batch_size} needs as many images; got {n}. Use --batch-size {n} or less.")
+    return n // recipe.batch_size
+
+
+def order(recipe: Recipe, key: Array, epoch_index: ArrayLike, data: Examples) -> Array:
+    """Which examples each step of an epoch takes, `[steps, batch]`: a new shuffle for each epoch."""
+    key_order = jax.random.fold_in(use(key, "order"), epoch_index)
+    shuffled = jax.random.permutation(key_order, data.x.shape[0])
+    return shuffled[: steps_per_epoch(recipe, data) * recipe.batch_size].reshape(-1, recipe.batch_size)
+
+
+def steps(recipe: Recipe, state: State, key: Array, hyper: Hyper, data: Examples, rows: Array) -> tuple[State, Metrics]:
+    """One step for each row of `rows` `[count, batch]`, as one `lax.scan`; metrics are `[count]` each."""
+
+    def body(state, row):
+        batch = jax.tree.map(lambda leaf: jnp.asarray(leaf)[row], data)
+        return step(recipe, state, key, hyper, batch, data_size=data.x.shape[0])
+
+    return lax.scan(body, state, rows)
+
+
+def epoch(recipe: Recipe, state: State, key: Array, hyper: Hyper, data: Examples) -> tuple[State, Metrics]:
+    """Every full batch once; metrics are `[steps]` each."""
+    index = state.step // steps_per_epoch(recipe, data)
+    return steps(recipe, state, key, hyper, data, order(recipe, key, index, data))
+
+
+def run(recipe: Recipe, key: Array, hyper: Hyper, data: Examples, *, epochs: int) -> tuple[State, Metrics]:
+    """A whole training run, pure: `jax.vmap(partial(run, recipe, epochs=10), (0, 0, None))` is a population.
+
+    Args:
+      recipe: static.
+      key: a typed key; initial weights, the order of the data and all noise come from it.
+      hyper: as from `hyperparameters`.
+      data: the training set, on the device.
+      epochs: static.
+
+    Returns:
+      `(state, metrics)`; each metric is `[epochs]`, the mean over that epoch's steps, in nats.
+    """
+
+    def body(state, _):
+        state, metrics = epoch(recipe, state, key, hyper, data)
+        return state, {name: values.mean() for name, values in metrics.items()}
+
+    return lax.scan(body, init(recipe, key, data), length=epochs)
+
+
+def _critic_loss(recipe: Recipe, params: Params, key: Array, terms: Terms) -> Array:
+    """The critic's own objective, with no gradient to the model; 0 without a critic."""
+    critic = recipe.loss.critic
+    return jnp.zeros(()) if critic is None else critic.loss(key, terms.z, partial(critic.apply, params["critic"]))
+
+
+def _optimizer(recipe: Recipe, hyper: Mapping[str, Any]) -> optax.GradientTransformation:
+    """The recipe's optimiser for the model, and Adam for a critic, as in Kim & Mnih 2018, appendix A."""
+    model = recipe.optimizes.at(hyper)
+    if recipe.loss.critic is None:
+        return model
+    critic = optax.adam(hyper["critic_learning_rate"], b1=0.5, b2=0.9)
+    return optax.partition(
+        {"model": model, "critic": critic},
+        lambda params: {name: "critic" if name == "critic" else "model" for name in params},
+    )
+
+
+def _parts(
+    recipe: Recipe, params: Params, key: Array, example: Examples
+) -> tuple[Array, Array, Encode, Decode, Distribution]:
+    """What a loss takes for one example: a key, x as the model sees it, encode, decode, and the prior."""
+    model, (x, y) = recipe.model, example
+    key_pixels, key_latent = jax.random.split(key)
+    return (
+        key_latent,
+        recipe.preprocess(key_pixels, x),
+        lambda x: model.encode(params, x, y),
+        lambda z: model.decode(params, z, y),
+        model.latent_prior(params, y),
+    )

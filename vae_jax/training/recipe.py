@@ -1,0 +1,79 @@
+"""What a run is made of: a `Recipe` of choices and sizes, which are compiled in, and `hyper`, the numbers that vary."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.core
+import jax.numpy as jnp
+import optax
+from jax import Array
+from jax.typing import ArrayLike
+
+from vae_jax.data.preprocess import Preprocess, grey
+from vae_jax.data.table import Examples
+from vae_jax.hyperparameter import Declared, check
+from vae_jax.losses.table import LOSSES, Loss
+from vae_jax.models.vae import VAE
+from vae_jax.training.optimizers import OPTIMIZERS, Optimizer
+
+Hyper = dict[str, Array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is compiled into a program: choices and sizes, never a number that varies.
+
+    Attributes:
+      model: encoder, decoder, likelihood and prior.
+      loss: an entry of `LOSSES`.
+      batch_size: examples per step. The incomplete last batch of a shuffled epoch is dropped.
+      optimizer: an entry of `OPTIMIZERS`, or any function of a learning rate to an optax transformation.
+      preprocess: pixels -> what the model sees, inside the step.
+    """
+
+    model: VAE
+    loss: Loss = LOSSES["vae"]
+    batch_size: int = 128
+    optimizer: Optimizer | Callable[[Any], optax.GradientTransformation] = OPTIMIZERS["adam"]
+    preprocess: Preprocess = grey
+
+    @property
+    def optimizes(self) -> Optimizer:
+        """The optimiser with its hyperparameters, of which a plain function has only the learning rate."""
+        return self.optimizer if isinstance(self.optimizer, Optimizer) else Optimizer("custom", self.optimizer)
+
+    @property
+    def declared(self) -> Declared:
+        """Every leaf of `hyper`: the optimiser's, then the loss's."""
+        leaves = {name: entry for name, entry in self.loss.declared.items() if not entry.whole}
+        return {**self.optimizes.hyper, **leaves}
+
+    def seen(self, key: Array, x: ArrayLike) -> Array:
+        """Examples `[n, …]` as the model sees them, each with its own key."""
+        x = jnp.asarray(x)
+        return jax.vmap(self.preprocess)(jax.random.split(key, x.shape[0]), x)
+
+    def labelled(self, data: Examples) -> Examples:
+        """The data as the loss needs them: with labels only where it is conditional."""
+        return data if self.loss.conditional else data._replace(y=None)
+
+
+def hyperparameters(recipe: Recipe, **values: ArrayLike) -> Hyper:
+    """The leaves of `hyper`, float32: `learning_rate` and whatever else the optimiser and the loss declare.
+
+    Args:
+      recipe: declares them, with their defaults.
+      values: those that are chosen; numbers are checked, which is not possible inside a compiled function.
+
+    Raises:
+      InputError: a name that the recipe does not have, or a number out of its range.
+    """
+    known = recipe.declared
+    owner = f"loss {recipe.loss.name!r}"
+    for name, value in values.items():
+        if name not in known or (not isinstance(value, jax.core.Tracer) and jnp.ndim(value) == 0):
+            check(name, value if jnp.ndim(value) == 0 else float("nan"), known, owner=owner)
+    chosen: Mapping[str, ArrayLike] = {**{name: entry.default for name, entry in known.items()}, **values}
+    return {name: jnp.asarray(value, jnp.float32) for name, value in chosen.items()}
