@@ -332,3 +332,30 @@ def test_the_exact_curve_is_drawn_for_linear_models(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "rate_distortion.png").exists() and not (tmp_path / "out" / "traversals.png").exists()
+
+
+def test_a_run_is_not_resumed_as_a_sweep(uncut, tmp_path):
+    shutil.copytree(uncut, tmp_path / "sweep")
+    config = Config(epochs=6, hidden=(16,), latent=3, out=tmp_path / "sweep", resume=True)
+    with pytest.raises(InputError, match="does not hold a run of this version; choose another --out"):
+        Folder(tmp_path / "sweep", config)
+    assert "betas" in json.loads((tmp_path / "sweep" / "config.json").read_text())
+
+
+def test_models_that_agree_to_six_digits_have_rows_of_their_own(tmp_path):
+    config = SweepConfig(betas=(0.1234567, 0.1234568), seeds=1, epochs=1, hidden=(8,), latent=2)
+    (cell,) = cells(config)
+    folder = Folder(tmp_path / "close", config)
+    trainer.train_cell(folder, cell, alone=False, devices=None, over=None, chunk=1)
+    assert len({row["model"] for row in folder.rows()}) == 2
+
+
+def test_a_part_whose_members_were_changed_is_refused(uncut, tmp_path):
+    out = tmp_path / "changed"
+    shutil.copytree(uncut, out)
+    path = next((out / "checkpoints").glob("*/part.json"))
+    content = json.loads(path.read_text())
+    content["members"][0]["beta"] += 1
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="its members are not those of its folder's name.*delete its folder"):
+        sweep.load(out)

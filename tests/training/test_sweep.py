@@ -137,6 +137,8 @@ def test_a_grid_is_every_combination_and_refuses_what_makes_no_sense():
         grid(RECIPE, beta=[1.0, 2.0, 1.0])
     with pytest.raises(InputError, match="beta: expected at least one value; got none"):
         grid(RECIPE, beta=[])
+    with pytest.raises(InputError, match=r"beta: 0.1 is given twice"):
+        grid(RECIPE, beta=[0.1, 0.10000000001])  # one number in float32
     with pytest.raises(InputError, match="no hyperparameter 'gamma'"):
         grid(RECIPE, gamma=1.0)
     with pytest.raises(ValueError, match="expected within to be one of"):

@@ -247,3 +247,17 @@ def test_centred_rmsprop_is_pytorchs_formula():
         updates, state = optimizer.update(jnp.asarray(g, jnp.float32), state, params)
         params = optax.apply_updates(params, updates)
     np.testing.assert_allclose(params, expected, rtol=1e-4)
+
+
+def test_any_function_of_a_learning_rate_is_an_optimiser(key, data):
+    recipe = small_recipe(optimizer=lambda lr: optax.sgd(lr))
+    state, _ = trained(recipe, key, hyperparameters(recipe, learning_rate=1e-2), data, epochs=1)
+    assert state.step == 6
+
+
+def test_a_population_that_has_diverged_is_not_trained_on(data):
+    recipe = small_recipe()
+    members = grid(recipe, learning_rate=1e30)
+    *_, last = fit(recipe, members, data, epochs=2)
+    assert not last.population.finite.any()
+    assert list(fit(recipe, members, data, epochs=9, start=last.population)) == []

@@ -89,7 +89,7 @@ def identity(row: Mapping[str, Any]) -> tuple:
 
 def name_of(row: Mapping[str, Any]) -> str:
     """`who` as a name, for files and TensorBoard: `learning_rate=0.001,beta=4,seed=0`."""
-    numbers = {name: f"{value:g}" if isinstance(value, float) else value for name, value in who(row).items()}
+    numbers = {n: repr(v).removesuffix(".0") if isinstance(v, float) else v for n, v in who(row).items()}
     return ",".join(f"{name}={value}" for name, value in numbers.items())
 
 

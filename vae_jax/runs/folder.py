@@ -108,6 +108,9 @@ class Folder:
         expect_format(self.path, found)
         if not config.resume:
             raise InputError(f"{self.path} holds a run already; pass --resume to go on with it, or another --out.")
+        if found.keys() != wanted.keys():
+            kind = "sweep" if isinstance(config, SweepConfig) else "run"
+            raise InputError(f"{self.path} does not hold a {kind} of this version; choose another --out.")
         free = SWEEP_FREE if isinstance(config, SweepConfig) else FREE
         other = [
             f"{name} was {found.get(name)!r}, now {value!r}"

@@ -80,8 +80,8 @@ def read_parts(folder: Path, choices: dict[str, Any] | None = None) -> list[Part
             part = Part(
                 dict(content["choices"]), [dict(run) for run in content["members"]], path.parent, content["results"]
             )
-            if not part.runs:
-                raise ValueError("no members")
+            if not part.runs or path.parent.name != _digest(part.choices, part.runs):
+                raise ValueError("its members are not those of its folder's name")
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{path} is not what a command wrote ({error}); delete its folder to train again."
@@ -122,5 +122,9 @@ def state_of(recipe: Recipe, experiment: Experiment) -> State:
 
 
 def _part(folder: Path, choices: dict[str, Any], runs: list[Run]) -> Part:
-    text = json.dumps([choices, runs], sort_keys=True)
-    return Part(choices, runs, folder / hashlib.sha256(text.encode()).hexdigest()[:12])
+    return Part(choices, runs, folder / _digest(choices, runs))
+
+
+def _digest(choices: dict[str, Any], runs: list[Run]) -> str:
+    """The name of a part's folder: what is trained there."""
+    return hashlib.sha256(json.dumps([choices, runs], sort_keys=True).encode()).hexdigest()[:12]

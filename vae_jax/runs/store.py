@@ -57,7 +57,7 @@ class Store:
             ocp.save(str(path.resolve()), _named(tree), overwrite=True)
             if hosts.is_first():
                 write_json(self.folder / f"{epoch}.json", {"files": _sums(path)}, indent=1)
-                self._drop_old()
+                self._drop_old(epoch)
         except OSError as error:
             raise InputError(
                 f"the checkpoint of epoch {epoch} could not be written to {self.folder}: {error}."
@@ -124,10 +124,13 @@ class Store:
             if path.is_dir() and path.name not in whole:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def _drop_old(self) -> None:
-        for epoch in self.steps()[:-KEPT]:
-            (self.folder / f"{epoch}.json").unlink()
-            shutil.rmtree(self.folder / str(epoch), ignore_errors=True)
+    def _drop_old(self, saved: int) -> None:
+        """Keep the newest; what is numbered beyond the one just saved did not verify when training went on."""
+        earlier = [epoch for epoch in self.steps() if epoch <= saved][-KEPT:]
+        for epoch in self.steps():
+            if epoch not in earlier:
+                (self.folder / f"{epoch}.json").unlink()
+                shutil.rmtree(self.folder / str(epoch), ignore_errors=True)
 
 
 def _fits(saved: Any, one: Any, count: int) -> bool:

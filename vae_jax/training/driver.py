@@ -120,6 +120,8 @@ def fit(
     start = start or begin(recipe, members, data, layout)
     calls, bad = list(start.calls), start.bad
     done = _steps_done(layout, calls) // in_epoch
+    if done and np.all(bad >= 0):
+        return
     with bar(total=epochs * in_epoch, initial=done * in_epoch, unit="step", progress=progress) as words:
         for index in range(done, epochs, together):
             words.set_description(f"epoch {index + 1}/{epochs}", refresh=False)

@@ -76,8 +76,9 @@ def grid(recipe: Recipe, *, seeds: int | Sequence[int] = 1, **values: float | Se
     """
     seeds = range(seeds) if isinstance(seeds, int) else seeds
     lists: dict[str, list[Any]] = {name: np.atleast_1d(np.asarray(value)).tolist() for name, value in values.items()}
-    for name, choices in {**lists, "seeds": list(seeds)}.items():
-        expect_apart(name, choices)
+    for name, choices in lists.items():
+        expect_apart(name, [float(str(np.float32(choice))) for choice in choices])  # as a program tells them apart
+    expect_apart("seeds", list(seeds))
     runs = [dict(zip(lists, combination, strict=True)) for combination in itertools.product(*lists.values())]
     return members_of(recipe, [{**run, "seed": seed} for run in runs for seed in seeds])
 

@@ -42,7 +42,10 @@ class Recipe:
     @property
     def optimizes(self) -> Optimizer:
         """The optimiser with its hyperparameters, of which a plain function has only the learning rate."""
-        return self.optimizer if isinstance(self.optimizer, Optimizer) else Optimizer("custom", self.optimizer)
+        if isinstance(self.optimizer, Optimizer):
+            return self.optimizer
+        function = self.optimizer
+        return Optimizer("custom", lambda learning_rate: function(learning_rate))
 
     @property
     def declared(self) -> Declared:
