@@ -357,5 +357,5 @@ def test_a_part_whose_members_were_changed_is_refused(uncut, tmp_path):
     content = json.loads(path.read_text())
     content["members"][0]["beta"] += 1
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="its members are not those of its folder's name.*delete its folder"):
+    with pytest.raises(InputError, match=r"its members are not those of its folder's name.*delete its folder"):
         sweep.load(out)

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 import scipy.stats
@@ -146,3 +147,24 @@ class TestDiscretizedLogisticMixture:
         large = jax.tree.map(lambda leaf: 30 * leaf, self.mixture)
         value, slopes = jax.value_and_grad(lambda mixture: mixture.log_prob(jnp.array([0.0, 0.5])))(large)
         assert np.isfinite(value) and all(np.isfinite(leaf).all() for leaf in slopes)
+
+
+@pytest.mark.parametrize("logit", [-3.0, -0.0999, 0.0, 1e-4, 0.0999, 0.1001, 3.0])
+def test_samples_of_the_continuous_bernoulli_have_its_mean_and_its_gradient(key, logit):
+    """mpmath's mean and variance, which is the mean's slope; u instead of its inverse near 0 missed both."""
+    mpmath.mp.dps = 40
+    size = mpmath.mpf(logit) or mpmath.mpf("1e-9")
+    mean = float(1 / (1 - mpmath.exp(-size)) - 1 / size)
+    slope = float(1 / size**2 - 1 / (4 * mpmath.sinh(size / 2) ** 2)) if abs(logit) > 1e-3 else 1 / 12
+    keys = jax.random.split(key, 200_000)
+
+    def draws(logit):
+        return jax.vmap(lambda k: ContinuousBernoulli(logit).sample(k))(jax.random.clone(keys))
+
+    # The same uniform numbers at logit 0 take the sampling error out: that of u, halved by its known mean.
+    values, slopes = jax.jvp(draws, (jnp.float32(logit),), (jnp.float32(1),))
+    error = float(values.std() / np.sqrt(len(keys)))
+    assert abs(values.mean() - mean) < 4 * error
+    assert abs((values - draws(0.0)).mean() - (mean - 0.5)) < 1e-3 * abs(logit) + 1e-6
+    assert abs(slopes.mean() - slope) < 1e-3
+    np.testing.assert_allclose(ContinuousBernoulli(jnp.float32(logit)).mean, mean, rtol=2e-6)

@@ -8,6 +8,7 @@ import scipy.stats
 from codes import terms_by_hand
 
 from vae_jax import Normal, losses
+from vae_jax.distributions import Rates
 from vae_jax.losses import Batch
 
 
@@ -35,3 +36,28 @@ def test_autoencoder_takes_the_mean_of_a_distribution(key):
     x = jnp.array([0.5, 3.0])
     loss, _ = losses.autoencoder(key, x, lambda x: Normal(x, jnp.zeros(2)), decode)
     np.testing.assert_allclose(loss, np.log(2 * np.pi), rtol=1e-6)
+
+
+@pytest.mark.parametrize("activation", [-100.0, -14.0, 0.0, 14.0, 100.0])
+def test_a_unit_that_is_always_on_or_off_is_still_pulled_to_its_rate(activation):
+    """d/dh KL(ρ ‖ σ(h)) = σ(h) − ρ, however far the unit has gone."""
+
+    def penalty(h):
+        q = Rates(h[None])
+        return losses.sparse_rate(Batch(terms_by_hand([0.0], [[0.0]], q.mean)._replace(posterior=q)), target=0.05)
+
+    expected = jax.nn.sigmoid(activation) - 0.05
+    np.testing.assert_allclose(jax.grad(penalty)(jnp.array([activation])), [expected], rtol=1e-5)
+    if abs(activation) < 15:  # codes alone, as far as float32 tells them from 0 and 1
+
+        def of_codes(h):
+            return losses.sparse_rate(Batch(terms_by_hand([0.0], [[0.0]], jax.nn.sigmoid(h)[None])), target=0.05)
+
+        np.testing.assert_allclose(jax.grad(of_codes)(jnp.array([activation])), [expected], rtol=1e-4)
+
+
+def test_rates_of_a_batch_are_the_mean_activation(key):
+    h = 2 * jax.random.normal(key, (50, 3))
+    terms = terms_by_hand(np.zeros(50), np.zeros((50, 3)), jax.nn.sigmoid(h))
+    found = losses.sparse_rate(Batch(terms._replace(posterior=Rates(h))), target=0.2)
+    np.testing.assert_allclose(found, losses.sparse_rate(Batch(terms), target=0.2), rtol=1e-5)

@@ -1,11 +1,12 @@
 """DIP-VAE against NumPy's covariance."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from codes import everything, terms_of
 
-from vae_jax import losses
+from vae_jax import Normal, losses
 from vae_jax.losses import Batch
 
 
@@ -29,3 +30,22 @@ def test_dip_takes_other_libraries_posteriors_and_no_other_covariance(key):
     np.testing.assert_allclose(found, losses.dip(Batch(terms_of(z, q)), covariance="codes"), rtol=1e-5)
     with pytest.raises(ValueError, match="covariance must be one of means, codes; got 'both'"):
         losses.dip(theirs, covariance="both")
+
+
+@pytest.mark.parametrize("n", [3, 5])
+def test_one_log_variance_for_all_latents(key, n):
+    """Normal(mean, scalar) is documented: also where the batch has as many examples as there are latents."""
+    key_mean, key_scale = jax.random.split(key)
+    mean, log_var = jax.random.normal(key_mean, (n, 3)), jax.random.normal(key_scale, (n,))
+    spread = Normal(mean, jnp.broadcast_to(log_var[:, None], mean.shape))
+    for covariance in ("means", "codes"):
+        found, expected = (
+            losses.dip(Batch(terms_of(mean, spread)._replace(posterior=q)), covariance=covariance)
+            for q in (Normal(mean, log_var), spread)
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    found, expected = (
+        losses.beta_tc(Batch(terms_of(mean, spread)._replace(posterior=q), data_size=10))
+        for q in (Normal(mean, log_var), spread)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

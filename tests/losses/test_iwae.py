@@ -165,14 +165,21 @@ def test_what_cannot_be_is_refused(key):
     with pytest.raises(ValueError, match="num_samples must be at least 1; got 0"):
         bound_loss(OTHER, 1.0, key, num_samples=0)
 
-    class Opaque:
-        def sample(self, key):
-            return jax.random.normal(key, (1,))
 
-        def log_prob(self, z):
-            return -0.5 * jnp.sum(z**2)
+@pytest.mark.parametrize("estimator", ["iwae", "stl", "dreg"])
+def test_the_terms_are_those_of_the_elbo_and_so_are_their_gradients(key, estimator):
+    """Whoever penalises the terms gets the same penalty under each estimator."""
 
-    with pytest.raises(ValueError, match="expected a pytree; got Opaque"):
-        losses.importance_weighted(
-            key, X, lambda x: Opaque(), lambda z: Normal(z, jnp.zeros(1)), num_samples=2, estimator="dreg"
-        )
+    def distortion(mean, estimator):
+        encode, decode = lambda x: Normal(mean, OTHER["log_var"]), lambda z: Normal(z, jnp.zeros(1))
+        key_loss = jax.random.clone(key)
+        terms = losses.importance_weighted(key_loss, X, encode, decode, num_samples=4, estimator=estimator)[1]
+        return terms.distortion + terms.rate
+
+    found, expected = (jax.grad(distortion)(OTHER["mean"], name) for name in (estimator, "iwae"))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(4))
+    z = OTHER["mean"][None] + jnp.exp(0.5 * OTHER["log_var"])[None] * jax.vmap(lambda k: jax.random.normal(k, (1,)))(
+        keys
+    )
+    np.testing.assert_allclose(found, (z - X[None]).mean(axis=0) + OTHER["mean"], rtol=1e-5)

@@ -2,13 +2,15 @@
 
 from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from recipes import CLASSES, DATA, recipe_of
 
-from vae_jax import training
+from vae_jax import StandardNormal, training
 from vae_jax.models import LIKELIHOODS, PRIORS, VAE, DenseDecoder, DenseEncoder
 from vae_jax.training import hyperparameters
 
@@ -37,3 +39,37 @@ def test_every_likelihood_and_prior_trains(likelihood, prior, key):
     y = jnp.arange(5) % CLASSES if prior == "label" else None
     images = recipe.model.generate(key, state.params, 5, y)
     assert images.shape == (5, 2, 3, 1) and np.isfinite(images).all()
+
+
+class Encoder(nn.Module):
+    """An encoder that does not say how many latents it has, with another library's posterior."""
+
+    @nn.compact
+    def __call__(self, x):
+        return dist.Normal(nn.Dense(2)(jnp.ravel(x)), jnp.ones(2))
+
+
+class Coordinates(nn.Module):
+    """An encoder that returns no distribution."""
+
+    latent: int = 2
+
+    @nn.compact
+    def __call__(self, x):
+        return jnp.ravel(x)[:2]
+
+
+def test_any_encoder_serves_that_returns_a_distribution(key):
+    decoder = DenseDecoder((4, 4, 1), (8,))
+    with pytest.raises(ValueError, match=r"encoder Encoder has no attribute `latent`.*prior=StandardNormal\(latent\)"):
+        VAE(Encoder(), decoder)
+    model = VAE(Encoder(), decoder, prior=StandardNormal(2))
+    assert model.standard_prior
+    recipe = training.Recipe(model=model, batch_size=8)
+    data = DATA._replace(x=np.tile(DATA.x[:, :1, :1], (1, 4, 4, 1)))
+    run = jax.jit(partial(training.run, recipe, epochs=1))
+    state, metrics = run(key, hyperparameters(recipe), data)
+    assert np.isfinite(metrics["loss"]).all()
+    assert model.generate(jax.random.key(1), state.params, 3).shape == (3, 4, 4, 1)
+    with pytest.raises(TypeError, match=r"the encoder must return a distribution.*got .*Array"):
+        VAE(Coordinates(), decoder).init(jax.random.key(0), data.x[0])

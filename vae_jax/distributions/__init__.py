@@ -1,6 +1,19 @@
 """Distributions of one example, the KL between them, and the posterior families. Depends only on jax."""
 
-from vae_jax.distributions.base import LOG_2PI, Distribution, Support, draw, finite_exp, flat, has_density
+from vae_jax.distributions.base import (
+    LOG_2PI,
+    Distribution,
+    Support,
+    draw,
+    finite_exp,
+    has_density,
+    mean_of,
+    over_batch,
+    shape_of,
+    total,
+    variance_of,
+    wide,
+)
 from vae_jax.distributions.continuous import Delta, Mixture, Normal, StandardNormal
 from vae_jax.distributions.kl import kl_normal, kl_standard_normal, kl_to_prior
 from vae_jax.distributions.kl_numerical import (
@@ -16,7 +29,7 @@ from vae_jax.distributions.pixels import (
     DiscretizedLogistic,
     DiscretizedLogisticMixture,
 )
-from vae_jax.distributions.posteriors import NORMAL, POINT, POSTERIORS, RATES, Posterior
+from vae_jax.distributions.posteriors import NORMAL, POINT, POSTERIORS, RATES, Posterior, Rates
 
 __all__ = [
     "LOG_2PI",
@@ -34,17 +47,23 @@ __all__ = [
     "Mixture",
     "Normal",
     "Posterior",
+    "Rates",
     "StandardNormal",
     "Support",
     "draw",
     "finite_exp",
     "fit_forward_kl",
     "fit_reverse_kl",
-    "flat",
     "has_density",
     "kl_monte_carlo",
     "kl_normal",
     "kl_quadrature",
     "kl_standard_normal",
     "kl_to_prior",
+    "mean_of",
+    "over_batch",
+    "shape_of",
+    "total",
+    "variance_of",
+    "wide",
 ]

@@ -2,12 +2,17 @@
 
 `log_prob` sums over the whole event (every pixel, every latent) and returns nats. Nothing here knows about
 batches: lift with `jax.vmap`. Depends only on jax.
+
+Objects of other libraries have the same methods by other conventions: `draw`, `mean_of`, `variance_of` and `shape_of`
+are the one place that knows them.
 """
 
 import inspect
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -39,6 +44,77 @@ def has_density(distribution: Any) -> bool:
     return getattr(distribution, "has_density", True)
 
 
+def expect_distribution(what: str, value: Any) -> Any:
+    """The value, checked to be a distribution.
+
+    Raises:
+      TypeError: it has no `sample` or no `log_prob`.
+    """
+    if not isinstance(value, Distribution):
+        raise TypeError(
+            f"{what} must return a distribution, an object with sample and log_prob; got {type(value).__name__}. "
+            "Wrap it, as in vae_jax.Normal(mean, log_var) or vae_jax.Bernoulli(logits)."
+        )
+    return value
+
+
+def draw(distribution: Distribution, key: Array) -> Array:
+    """One sample from our own or another library's distribution: distrax and TFP take the key as `seed=`."""
+    if "seed" in inspect.signature(distribution.sample).parameters:
+        return distribution.sample(seed=key)
+    return distribution.sample(key)
+
+
+def mean_of(distribution: Any) -> Array:
+    """The mean of our own or another library's distribution: of distrax and TFP it is a method."""
+    return _value(distribution.mean)
+
+
+def variance_of(distribution: Any) -> Array:
+    """The variance of each dimension, of the mean's shape."""
+    return jnp.broadcast_to(_value(distribution.variance), jnp.shape(mean_of(distribution)))
+
+
+def shape_of(distribution: Any) -> tuple[int, ...]:
+    """The shape of a sample: other libraries' batch and event together, since a loss sums over both."""
+    parts = [getattr(distribution, name, None) for name in ("batch_shape", "event_shape")]
+    if all(part is not None and not callable(part) for part in parts):
+        return tuple(int(size) for part in parts for size in part)  # type: ignore[union-attr]
+    if hasattr(distribution, "mean"):
+        return jnp.shape(mean_of(distribution))
+    return jax.eval_shape(lambda: draw(distribution, jax.random.key(0))).shape
+
+
+def _value(attribute: Any) -> Any:
+    return attribute() if callable(attribute) else attribute
+
+
+def over_batch(function: Callable[[Any], Array], distribution: Any, shape: tuple[int, ...]) -> Array:
+    """`function` of each distribution of a batch, `[batch, latent]`, however the batch came about.
+
+    An object of another library that went through `jax.vmap` still says that it is one example; one that was built from
+    arrays `[batch, latent]` says that it is a batch.
+
+    Args:
+      function: such as `mean_of`.
+      distribution: a pytree with leaves `[batch, …]`.
+      shape: of the result.
+    """
+    result = jax.vmap(function)(distribution)
+    return result if result.shape == shape else function(distribution)
+
+
+def wide(x: ArrayLike) -> Array:
+    """An array in float32 at least: a sum in half precision loses whole nats. float64 stays float64."""
+    x = jnp.asarray(x)
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def total(x: ArrayLike) -> Array:
+    """The sum of all elements, accumulated in float32 at least."""
+    return jnp.sum(wide(x))
+
+
 def finite_exp(x: ArrayLike, *, linear_from: float = 80.0) -> Array:
     """`exp(x)` up to `linear_from` and its tangent line from there on: value and gradient stay finite in float32.
 
@@ -50,16 +126,30 @@ def finite_exp(x: ArrayLike, *, linear_from: float = 80.0) -> Array:
     return jnp.exp(top) * (1.0 + (x - top))
 
 
-def flat(*arrays: ArrayLike) -> tuple[Array, ...]:
-    """The arrays flattened, before a sum over the whole event.
+def event(owner: str, x: ArrayLike, *parameters: ArrayLike, inner: int = 0) -> list[Array]:
+    """x and the parameters of its distribution, checked, flat and in float32 at least: ready to be summed.
 
     XLA's CPU compiler sums over `[height, width, 1]` without vector instructions, ten times slower than over one axis.
+
+    Args:
+      owner: the distribution's name, for messages.
+      x: a value of the event.
+      parameters: each of the event's shape, or a scalar.
+      inner: how many last axes of the parameters x does not have (components); these are kept.
+
+    Raises:
+      ValueError: x is of an integer type, or not of the event's shape.
     """
-    return tuple(jnp.ravel(jnp.asarray(array)) for array in arrays)
-
-
-def draw(distribution: Distribution, key: Array) -> Array:
-    """One sample from our own or another library's distribution: distrax and TFP take the key as `seed=`."""
-    if "seed" in inspect.signature(distribution.sample).parameters:
-        return distribution.sample(seed=key)
-    return distribution.sample(key)
+    if not isinstance(x, int) and jnp.issubdtype(jnp.result_type(x), jnp.integer):
+        raise ValueError(
+            f"{owner}.log_prob: x is {jnp.result_type(x)}; expected floats. Divide pixels of 0..255 by 255 first."
+        )
+    whole = jnp.broadcast_shapes(*map(jnp.shape, parameters))
+    shape, last = whole[: len(whole) - inner], whole[len(whole) - inner :]
+    if jnp.shape(x) != shape:
+        raise ValueError(
+            f"{owner}.log_prob: x has shape {jnp.shape(x)}; expected {shape}, one example. Lift it over a batch with "
+            "jax.vmap."
+        )
+    flat = [jnp.ravel(wide(parameter)) if not inner else wide(parameter).reshape(-1, *last) for parameter in parameters]
+    return [jnp.ravel(wide(x)), *flat]

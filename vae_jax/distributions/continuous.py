@@ -1,5 +1,6 @@
 """Distributions over latents: normal, point, and mixture. Each is of one example."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions.base import LOG_2PI, Support, finite_exp, flat
+from vae_jax.distributions.base import LOG_2PI, Support, event, finite_exp, wide
 
 
 class Normal(NamedTuple):
@@ -29,20 +30,27 @@ class Normal(NamedTuple):
 
     support = Support.REAL
 
+    @property
+    def variance(self) -> Array:
+        """σ² of each dimension, of the mean's shape; finite for any log σ²."""
+        return jnp.broadcast_to(finite_exp(self.log_var), jnp.shape(self.mean))
+
     def sample(self, key: Array) -> Array:
         """mean + exp(½ log_var)·ε, ε ~ N(0, I): differentiable in both parameters (Kingma & Welling 2014, eq. 4)."""
         noise = jax.random.normal(key, jnp.shape(self.mean), jnp.result_type(self.mean))
         return self.mean + jnp.exp(0.5 * self.log_var) * noise
 
     def log_prob(self, x: ArrayLike) -> Array:
-        """log N(x), a scalar in nats, summed over the event."""
-        x, mean, log_var = flat(x, self.mean, self.log_var)
+        """log N(x), a scalar in nats, summed over the event. ValueError: x of another shape, or of integers."""
+        x, mean, log_var = event("Normal", x, self.mean, self.log_var)
         squares = jnp.square(x - mean) * finite_exp(-log_var)
         return -0.5 * jnp.sum(squares + log_var + LOG_2PI)
 
 
-class StandardNormal(NamedTuple):
-    """N(0, I) over `size` latents: the usual prior. Holds no array, so it can be a static part of a model."""
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class StandardNormal:
+    """N(0, I) over `size` latents: the usual prior. Holds no array: to a compiled function it is static."""
 
     size: int
 
@@ -55,7 +63,8 @@ class StandardNormal(NamedTuple):
         return jax.random.normal(key, (self.size,))
 
     def log_prob(self, x: ArrayLike) -> Array:
-        """−½ Σ (x² + ln 2π), a scalar in nats."""
+        """−½ Σ (x² + ln 2π), a scalar in nats. ValueError: x of another shape, or of integers."""
+        x, _ = event("StandardNormal", x, jnp.zeros(self.size))
         return -0.5 * jnp.sum(jnp.square(x) + LOG_2PI)
 
 
@@ -107,4 +116,4 @@ class Mixture(NamedTuple):
     def log_prob(self, x: ArrayLike) -> Array:
         """log p(x), a scalar in nats, by log-sum-exp over the components."""
         of_each = jax.vmap(lambda mean, log_var: Normal(mean, log_var).log_prob(x))(self.means, self.log_vars)
-        return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + of_each)
+        return jax.nn.logsumexp(jax.nn.log_softmax(wide(self.logits)) + of_each)

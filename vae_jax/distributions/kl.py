@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions.base import LOG_2PI, Distribution, finite_exp, has_density
+from vae_jax.distributions.base import LOG_2PI, Distribution, finite_exp, has_density, shape_of, total, wide
 from vae_jax.distributions.continuous import Normal, StandardNormal
 
 
@@ -73,6 +73,9 @@ def kl_normal(mean_q: ArrayLike, log_var_q: ArrayLike, mean_p: ArrayLike, log_va
 def kl_to_prior(posterior: Distribution, prior: Distribution | None, z: Array) -> Array:
     """KL(q(z|x) ‖ p(z)) of one example: closed form where there is one, else its one-sample estimate.
 
+    The closed form is that of this package's `Normal` against `StandardNormal` or `Normal`; every other pair of
+    distributions, other libraries' normals among them, gets the estimate, which can be negative.
+
     Args:
       posterior: q(z|x), a distribution over `[latent]`.
       prior: p(z); `None` is N(0, I).
@@ -81,28 +84,34 @@ def kl_to_prior(posterior: Distribution, prior: Distribution | None, z: Array) -
     Returns:
       `[latent]` nats where the divergence splits over the latents, else `[1]`; NaN for a point, which has none.
 
+    Raises:
+      ValueError: a prior over another number of latents than z has.
+
     >>> q = Normal(jnp.ones(2), jnp.zeros(2))
     >>> kl_to_prior(q, None, q.mean).tolist()
     [0.5, 0.5]
     """
     if not has_density(posterior):
         return jnp.full(jnp.shape(z), jnp.nan)
+    if prior is not None and shape_of(prior) not in (jnp.shape(z), ()):
+        raise ValueError(f"the prior is over {shape_of(prior)}, and the code z is {jnp.shape(z)}; expected one shape.")
     if isinstance(posterior, Normal):
         log_var = jnp.broadcast_to(posterior.log_var, jnp.shape(posterior.mean))
         if prior is None or isinstance(prior, StandardNormal):
             return kl_standard_normal(posterior.mean, log_var)
         if isinstance(prior, Normal):
             return kl_normal(posterior.mean, log_var, *(jnp.broadcast_to(part, log_var.shape) for part in prior))
-    log_q = jnp.asarray(posterior.log_prob(z))
+    log_q = wide(posterior.log_prob(z))
     # Other libraries return a value per latent unless told otherwise; then the prior is kept per latent too.
-    if log_q.ndim > 0 and (prior is None or isinstance(prior, StandardNormal)):
-        return log_q + 0.5 * (jnp.square(z) + LOG_2PI)
+    if log_q.shape == jnp.shape(z) and (prior is None or isinstance(prior, StandardNormal)):
+        return log_q + 0.5 * (jnp.square(wide(z)) + LOG_2PI)
     log_p = (StandardNormal(z.size) if prior is None else prior).log_prob(z)
-    return jnp.reshape(jnp.sum(log_q) - jnp.sum(log_p), (1,))
+    return jnp.reshape(jnp.sum(log_q) - total(log_p), (1,))
 
 
 def _same_shape(names: str, *arrays: ArrayLike) -> list[Array]:
-    values = [jnp.asarray(array) for array in arrays]
+    """The arrays in float32 at least, all of one shape."""
+    values = [wide(array) for array in arrays]
     if len({array.shape for array in values}) > 1:
         shapes = " and ".join(str(array.shape) for array in values)
         raise ValueError(f"{names} must have one shape; got {shapes}. Broadcast them first.")

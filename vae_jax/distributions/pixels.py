@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions.base import Support, finite_exp, flat
+from vae_jax.distributions.base import Support, event, finite_exp, wide
 
 
 class Bernoulli(NamedTuple):
@@ -31,10 +31,10 @@ class Bernoulli(NamedTuple):
         return jax.random.bernoulli(key, self.mean).astype(jnp.result_type(self.logits))
 
     def log_prob(self, x: ArrayLike) -> Array:
-        """log p(x), a scalar in nats; x in [0, 1], of the logits' shape."""
+        """log p(x), a scalar in nats; x in [0, 1], of the logits' shape. ValueError: another shape, or integers."""
         # x·l − max(l, 0) first: for a binary x it is exact, so no small number is lost in a large one. Both kinks, of
         # max and of |l|, are written as one condition: their slopes at l = 0 must agree for the gradient to be x − ½.
-        x, logits = flat(x, self.logits)
+        x, logits = event("Bernoulli", x, self.logits)
         positive = logits >= 0
         linear = x * logits - jnp.where(positive, logits, 0.0)
         return jnp.sum(linear - jnp.log1p(jnp.exp(jnp.where(positive, -logits, logits))))
@@ -47,7 +47,7 @@ class ContinuousBernoulli(NamedTuple):
 
     A proper likelihood for grey pixels, finite at l = 0 (λ = ½) and at |l| = 1e4.
 
-    Reference: Loaiza-Ganem & Cunningham, *The continuous Bernoulli*, 2019, eq. 6.
+    Reference: Loaiza-Ganem & Cunningham, *The continuous Bernoulli*, 2019.
     """
 
     logits: Array
@@ -57,28 +57,34 @@ class ContinuousBernoulli(NamedTuple):
     @property
     def mean(self) -> Array:
         """1/(1 − e^−l) − 1/l, in (0, 1)."""
-        near, away, _ = self._away_from_zero()
-        return jnp.where(near, 0.5 + self.logits / 12, 1.0 / -jnp.expm1(-away) - 1.0 / away)
+        near, away, _ = self._away_from_zero(0.5)
+        return jnp.where(near, 0.5 + _odd(self.logits), 1.0 / -jnp.expm1(-away) - 1.0 / away)
 
     def sample(self, key: Array) -> Array:
-        """One draw, by inversion of the distribution function."""
-        near, away, size = self._away_from_zero()
-        u = jax.random.uniform(key, jnp.shape(self.logits), minval=1e-7)
-        upper = 1.0 + jnp.log(u + (1.0 - u) * jnp.exp(-size)) / size  # for l > 0; its mirror image for l < 0
-        return jnp.where(near, u, jnp.clip(jnp.where(away > 0, upper, 1.0 - upper), 0.0, 1.0))
+        """One draw, by inversion of the distribution function: ln(1 + u (e^l − 1))/l, differentiable in l."""
+        logits = wide(self.logits)
+        near, away, size = ContinuousBernoulli(logits)._away_from_zero(0.1)
+        u = jax.random.uniform(key, logits.shape, logits.dtype, minval=1e-7)
+        # With e^−|l| only, so that nothing overflows; near 0 the series in l.
+        rising = 1.0 + jnp.log(u + (1.0 - u) * jnp.exp(-size)) / size
+        falling = -jnp.log(1.0 - u + u * jnp.exp(-size)) / size
+        far = jnp.where(away > 0, rising, falling)
+        x = jnp.clip(jnp.where(near, _cumulants(u, logits), far), 0.0, 1.0)
+        return x.astype(jnp.result_type(self.logits))
 
     def log_prob(self, x: ArrayLike) -> Array:
-        """log p(x), a scalar in nats; x in [0, 1]."""
-        x, logits = flat(x, self.logits)
-        near, away, size = ContinuousBernoulli(logits)._away_from_zero()
-        # A(l) = max(l, 0) + ln((1 − e^−|l|)/|l|); near 0 its series l/2 + l²/24.
+        """log p(x), a scalar in nats; x in [0, 1]. ValueError: x of another shape than the logits', or of integers."""
+        x, logits = event("ContinuousBernoulli", x, self.logits)
+        near, away, size = ContinuousBernoulli(logits)._away_from_zero(0.5)
+        # A(l) = max(l, 0) + ln((1 − e^−|l|)/|l|); near 0 its series l/2 + l²/24 − l⁴/2880 + l⁶/181440.
         far = jnp.where(away > 0, away, 0.0) + jnp.log(-jnp.expm1(-size)) - jnp.log(size)
-        normaliser = jnp.where(near, logits / 2 + jnp.square(logits) / 24, far)
-        return jnp.sum(x * logits - normaliser)
+        squares = jnp.square(logits)
+        series = logits / 2 + squares / 24 * (1 - squares / 120 * (1 - squares / 63))
+        return jnp.sum(x * logits - jnp.where(near, series, far))
 
-    def _away_from_zero(self) -> tuple[Array, Array, Array]:
+    def _away_from_zero(self, distance: float) -> tuple[Array, Array, Array]:
         """Which logits are near 0, the logits with those moved to 1, and their magnitudes: no branch is ever 0/0."""
-        near = jnp.abs(self.logits) < 0.1
+        near = jnp.abs(self.logits) < distance
         away = jnp.where(near, 1.0, self.logits)
         return near, away, jnp.where(away > 0, away, -away)
 
@@ -92,8 +98,8 @@ class DiscretizedLogistic(NamedTuple):
       location: m, in units of x in [0, 1].
       log_scale: log s, the same shape.
 
-    Reference: Kingma et al., *Improving variational inference with inverse autoregressive flow*, 2016, appendix C.2.2;
-    Salimans et al., *PixelCNN++*, 2017, eq. 2.
+    Reference: Kingma et al., *Improving variational inference with inverse autoregressive flow*, 2016, appendix C.5;
+    Salimans et al., *PixelCNN++*, 2017, eq. 2, whose bins, centred on the levels, are these.
     """
 
     location: Array
@@ -112,8 +118,8 @@ class DiscretizedLogistic(NamedTuple):
         return jnp.clip(jnp.round(255 * (self.location + jnp.exp(self.log_scale) * noise)), 0, 255) / 255
 
     def log_prob(self, x: ArrayLike) -> Array:
-        """log P(x), a scalar in nats; x is rounded to the nearest of the 256 levels."""
-        return jnp.sum(_log_level(*flat(x, self.location, self.log_scale)))
+        """log P(x), a scalar in nats; x in [0, 1] is rounded to the nearest of the 256 levels. ValueError: integers."""
+        return jnp.sum(_log_level(*event("DiscretizedLogistic", x, self.location, self.log_scale)))
 
 
 class DiscretizedLogisticMixture(NamedTuple):
@@ -148,9 +154,23 @@ class DiscretizedLogisticMixture(NamedTuple):
         return DiscretizedLogistic(*chosen).sample(key_level)
 
     def log_prob(self, x: ArrayLike) -> Array:
-        """log P(x), a scalar in nats, by log-sum-exp over the components; x is rounded to the nearest level."""
-        of_each = _log_level(jnp.asarray(x)[..., None], self.location, self.log_scale)
-        return jnp.sum(jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + of_each, axis=-1))
+        """log P(x), a scalar in nats, by log-sum-exp over the components; x as in `DiscretizedLogistic`."""
+        x, logits, *logistic = event("DiscretizedLogisticMixture", x, *self, inner=1)
+        of_each = _log_level(x[:, None], *logistic)
+        return jnp.sum(jax.nn.logsumexp(jax.nn.log_softmax(logits) + of_each, axis=-1))
+
+
+def _odd(logits: Array) -> Array:
+    """1/(1 − e^−l) − 1/l − ½ near 0: l/12 − l³/720 + l⁵/30240."""
+    squares = jnp.square(logits)
+    return logits / 12 * (1 - squares / 60 * (1 - squares / 42))
+
+
+def _cumulants(u: Array, logits: Array) -> Array:
+    """ln(1 + u (e^l − 1))/l near 0: Σ κ_n l^(n−1)/n!, κ_n the cumulants of a Bernoulli variable of mean u."""
+    v, slope = u * (1 - u), 1 - 2 * u
+    last = (1 - 6 * v) / 24 + logits * slope * (1 - 12 * v) / 120
+    return u + logits * v * (1 / 2 + logits * (slope / 6 + logits * last))
 
 
 def _log_level(x: ArrayLike, location: Array, log_scale: Array) -> Array:

@@ -60,7 +60,7 @@ def aggregate_posterior(
     Raises:
       ValueError: posteriors that are not normal.
 
-    References: Hoffman & Johnson, *ELBO surgery*, 2016; Chen et al. 2018, eq. 2.
+    References: Hoffman & Johnson, *ELBO surgery*, 2016; Chen et al. 2018.
     """
     if not isinstance(posterior, Normal):
         raise ValueError(f"the aggregate posterior needs normal posteriors; got {type(posterior).__name__}.")

@@ -81,7 +81,7 @@ def fit_code_mixture(codes: np.ndarray, *, components: int = 20, seed: int = 0) 
     """A mixture of diagonal normals fitted to codes `[n, latent]`, to sample from instead of the prior.
 
     scikit-learn's expectation-maximisation. An autoencoder has no prior: this density is fitted to its codes
-    afterwards (Ghosh et al., *From variational to deterministic autoencoders*, 2020, section 4).
+    afterwards (Ghosh et al., *From variational to deterministic autoencoders*, 2020).
     """
     from sklearn.mixture import GaussianMixture
 

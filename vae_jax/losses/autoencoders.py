@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions.base import Distribution
+from vae_jax.distributions.base import Distribution, mean_of, total, wide
 from vae_jax.distributions.continuous import Delta
-from vae_jax.distributions.posteriors import POINT, RATES
+from vae_jax.distributions.posteriors import POINT, RATES, Rates
 from vae_jax.hyperparameter import Hyperparameter
 from vae_jax.losses.batch import Batch
 from vae_jax.losses.corruption import gaussian_noise, masking, salt_and_pepper
-from vae_jax.losses.elbo import Decode, Encode, Terms, elbo_terms
+from vae_jax.losses.elbo import Decode, Encode, Terms, elbo_terms, one_number
 from vae_jax.losses.table import register
 
 _SHARE = Hyperparameter(default=0.3, most=1)  # of the pixels
@@ -22,7 +22,7 @@ _SHARE = Hyperparameter(default=0.3, most=1)  # of the pixels
 
 def as_point(code: Any) -> Delta:
     """The code as a point: a distribution's mean, or an array as it is."""
-    return Delta(code.mean if hasattr(code, "log_prob") else code)
+    return Delta(mean_of(code) if hasattr(code, "log_prob") else code)
 
 
 @register("ae", posterior=POINT, uses_prior=False)
@@ -84,7 +84,7 @@ def denoising(
     Returns:
       `(loss [], Terms)` in nats, of the clean x given the corrupted one.
 
-    Reference: Vincent et al., *Extracting and composing robust features with denoising autoencoders*, 2008, eq. 5.
+    Reference: Vincent et al., *Extracting and composing robust features with denoising autoencoders*, 2008.
 
     >>> from vae_jax import Normal
     >>> copy = lambda z: Normal(z, jnp.zeros(2))
@@ -147,35 +147,47 @@ def sparse(
     51.3863
     """
     loss, terms = autoencoder(key, x, encode, decode, prior=prior)
-    return loss + weight * jnp.sum(jnp.abs(terms.z)), terms
+    return one_number(loss + weight * total(jnp.abs(terms.z))), terms
 
 
 _TARGET = Hyperparameter(default=0.05, most=1, exclusive=True)
 
 
 @register("sparse-rate", hyper={"weight": 1.0, "target": _TARGET}, batch=True, posterior=RATES, uses_prior=False)
-def sparse_rate(batch: Batch, *, weight: ArrayLike = 1.0, target: ArrayLike = 0.05) -> Array:
+def sparse_rate(
+    batch: Batch, *, weight: ArrayLike = 1.0, target: ArrayLike = 0.05, axis_name: str | None = None
+) -> Array:
     """Sparse autoencoder: the KL from a target rate to each unit's mean activation, codes in (0, 1).
 
     mean(−log p(x|z)) + weight·Σ_j KL(ρ ‖ ρ̂_j),  ρ̂_j = mean over the batch of z_j
 
     KL(ρ ‖ ρ̂) = ρ ln(ρ/ρ̂) + (1 − ρ) ln((1 − ρ)/(1 − ρ̂)), zero where a unit is active at the target rate.
 
+    From posteriors that keep their logits, as the family `rates` does, ln ρ̂ and ln(1 − ρ̂) come from these, so that a
+    unit that is always on or off still has its gradient; from codes alone, as far as float32 tells them from 0 and 1.
+
     Args:
       batch: with codes `[batch, latent]` in (0, 1), such as a sigmoid gives.
       weight: ≥ 0.
       target: ρ, in (0, 1).
+      axis_name: a mapped axis over which the batch is split, as in `jax.lax.pmean`; the loss is that of the whole.
 
     Returns:
       The loss of the batch, `[]`.
 
-    Reference: Ng, *Sparse autoencoder*, CS294A lecture notes, 2011, section 3.
+    Reference: Ng, *Sparse autoencoder*, CS294A lecture notes, 2011.
 
     >>> terms = Terms(jnp.array([-80.0, -90.0]), jnp.zeros((2, 1)), jnp.array([[0.0], [0.1]]), None)
     >>> float(sparse_rate(Batch(terms), target=0.05))  # active at the target rate
     85.0
     """
-    terms = batch.terms
-    rate = jnp.clip(jnp.mean(terms.z, axis=0), 1e-6, 1 - 1e-6)
-    divergence = target * jnp.log(target / rate) + (1 - target) * jnp.log((1 - target) / (1 - rate))
+    terms = batch.whole(axis_name).terms
+    if isinstance(terms.posterior, Rates):
+        logits, n = wide(terms.posterior.logits), terms.z.shape[0]
+        on, off = (jax.nn.logsumexp(jax.nn.log_sigmoid(sign * logits), axis=0) - jnp.log(n) for sign in (1, -1))
+    else:
+        z = jnp.mean(wide(terms.z), axis=0)
+        limits = jnp.finfo(z.dtype)
+        on, off = jnp.log(jnp.maximum(z, limits.tiny)), jnp.log(jnp.maximum(1 - z, limits.epsneg))
+    divergence = target * (jnp.log(target) - on) + (1 - target) * (jnp.log1p(-jnp.asarray(target)) - off)
     return jnp.mean(terms.distortion) + weight * jnp.sum(divergence)

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from jax import Array
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
 
-from vae_jax.losses.elbo import Terms
+from vae_jax.losses.elbo import Terms, expect_density
 
 
 class Batch(NamedTuple):
@@ -24,6 +26,35 @@ class Batch(NamedTuple):
     pixels: int | None = None
     prior_samples: Array | None = None
     critic: Callable[[Array], Array] | None = None
+
+    def whole(self, axis_name: str | None) -> "Batch":
+        """The batch, checked to be one; and joined over the devices of a mapped axis, if that is named.
+
+        The first line of every batch loss: what a loss computes of a batch is no mean over its parts.
+
+        Args:
+          axis_name: an axis of `shard_map`, `pmap` or `vmap` over which the batch is split; None where it is whole.
+
+        Raises:
+          ValueError: terms without a leading axis, those of a single example.
+        """
+        if jnp.ndim(self.terms.log_likelihood) != 1 or jnp.ndim(self.terms.z) != 2:
+            shapes = jnp.shape(self.terms.log_likelihood), jnp.shape(self.terms.z)
+            raise ValueError(
+                "a batch loss takes terms with a leading axis: log_likelihood [batch] and z [batch, latent]; got "
+                f"{shapes[0]} and {shapes[1]}. Lift losses.elbo_terms over the examples with jax.vmap."
+            )
+        if axis_name is None:
+            return self
+        terms, prior = jax.tree.map(
+            lambda leaf: lax.all_gather(leaf, axis_name, tiled=True), (self.terms, self.prior_samples)
+        )
+        return self._replace(terms=terms, prior_samples=prior)
+
+    def need_density(self, loss: str) -> Terms:
+        """`terms`, or a ValueError where the posterior is a point, so that the rate is not defined."""
+        expect_density(self.terms.posterior, loss)
+        return self.terms
 
     def need_data_size(self) -> int:
         """`data_size`, or a ValueError that says how to give it."""

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions.base import finite_exp
+from vae_jax.distributions.base import finite_exp, mean_of, over_batch, variance_of, wide
+from vae_jax.distributions.continuous import Normal
 from vae_jax.losses.batch import Batch
 from vae_jax.losses.table import register
 
@@ -15,7 +16,12 @@ MOMENTS = ("means", "codes")
 
 @register("dip-i", hyper={"off_diagonal": 10.0, "diagonal": 100.0}, batch=True)
 def dip(
-    batch: Batch, *, off_diagonal: ArrayLike = 10.0, diagonal: ArrayLike = 100.0, covariance: str = "means"
+    batch: Batch,
+    *,
+    off_diagonal: ArrayLike = 10.0,
+    diagonal: ArrayLike = 100.0,
+    covariance: str = "means",
+    axis_name: str | None = None,
 ) -> Array:
     """DIP-VAE-I: the covariance of the posterior means pulled towards the identity.
 
@@ -25,10 +31,11 @@ def dip(
     covariance of z itself, for `"codes"` (DIP-VAE-II). Divided by the batch size n, not n − 1: low by a fraction 1/n.
 
     Args:
-      batch: with normal posteriors, leaves `[batch, latent]`.
+      batch: with posteriors that have a mean and, for `"codes"`, a variance, ours or another library's.
       off_diagonal: λ_od, ≥ 0.
       diagonal: λ_d, ≥ 0; usually 10 λ_od for DIP-VAE-I and λ_od for II.
       covariance: `means` or `codes`; static.
+      axis_name: a mapped axis over which the batch is split, as in `jax.lax.pmean`; the loss is that of the whole.
 
     Returns:
       The loss of the batch, `[]`.
@@ -47,14 +54,14 @@ def dip(
     """
     if covariance not in MOMENTS:
         raise ValueError(f"covariance must be one of {', '.join(MOMENTS)}; got {covariance!r}.")
-    terms = batch.terms
-    mean = terms.posterior.mean
+    terms = batch.whole(axis_name).need_density("DIP-VAE")
+    mean = wide(over_batch(mean_of, terms.posterior, terms.z.shape))
     if mean.shape[0] < 2:
         raise ValueError("DIP-VAE needs a batch of at least 2 examples; got 1, which has no covariance.")
     centred = mean - mean.mean(axis=0, keepdims=True)
     matrix = centred.T @ centred / mean.shape[0]
     if covariance == "codes":
-        matrix += jnp.diag(jnp.broadcast_to(_variance(terms.posterior), mean.shape).mean(axis=0))
+        matrix += jnp.diag(over_batch(_variance, terms.posterior, terms.z.shape).mean(axis=0))
     own = jnp.eye(mean.shape[1], dtype=bool)
     penalty = off_diagonal * jnp.sum(jnp.where(own, 0.0, jnp.square(matrix)))
     penalty += diagonal * jnp.sum(jnp.square(jnp.diag(matrix) - 1.0))
@@ -68,5 +75,7 @@ def dip_ii(batch: Batch, **hyper: Any) -> Array:
 
 
 def _variance(posterior: Any) -> Array:
+    if not isinstance(posterior, Normal):
+        return wide(variance_of(posterior))
     # The square of e^80 overflows float32; linear from e^20 on, the gradient back is steep enough.
-    return finite_exp(posterior.log_var, linear_from=20.0) if hasattr(posterior, "log_var") else posterior.variance
+    return jnp.broadcast_to(finite_exp(wide(posterior.log_var), linear_from=20.0), jnp.shape(posterior.mean))

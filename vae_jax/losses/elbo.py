@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions.base import Distribution, draw
+from vae_jax.distributions.base import Distribution, draw, expect_distribution, has_density, shape_of, total, wide
+from vae_jax.distributions.continuous import Delta
 from vae_jax.distributions.kl import kl_to_prior
 from vae_jax.hyperparameter import whole
 from vae_jax.losses.table import register
@@ -37,10 +39,10 @@ class Terms(NamedTuple):
     @property
     def rate(self) -> Array:
         """KL(q(z|x) ‖ p(z)) in nats, summed over latents."""
-        return jnp.sum(self.kl, axis=-1)
+        return jnp.sum(wide(self.kl), axis=-1)
 
 
-Encode = Callable[[Array], Distribution]
+Encode = Callable[[Array], Any]
 Decode = Callable[[Array], Distribution]
 
 
@@ -55,6 +57,7 @@ def elbo_terms(
 ) -> Terms:
     """Encode x, draw z, decode it: the `Terms` of one example. Arguments as in `negative_elbo`.
 
+    `encode` may also give an array, the code as a point; its `kl` is NaN, since a point has no KL to a density.
     A batch loss is a function of these, lifted over the batch:
 
     >>> from vae_jax import Bernoulli, Normal
@@ -64,11 +67,13 @@ def elbo_terms(
     >>> terms.rate.tolist()
     [0.5, 0.5, 0.5]
     """
-    posterior = encode(x)
+    if num_samples < 1:
+        raise ValueError(f"num_samples must be at least 1; got {num_samples}.")
+    posterior = encode_checked(encode, x)
 
     def sampled(key):
         z = draw(posterior, key)
-        return jnp.sum(decode_checked(decode, z, x).log_prob(x)), kl_to_prior(posterior, prior, z), z
+        return total(decode_checked(decode, z, x).log_prob(x)), kl_to_prior(posterior, prior, z), z
 
     if num_samples == 1:
         return Terms(*sampled(key), posterior)
@@ -95,14 +100,15 @@ def negative_elbo(
 
     −log p(x|z) + β KL(q(z|x) ‖ p(z)),  z ~ q(z|x) = encode(x)
 
-    One sample of z makes the first term an unbiased estimate; the KL is exact for normal q and p. At β = 1 the
-    negative of this value is a lower bound on log p(x). β = 0 trains an autoencoder whose noise shrinks to 0. In
-    training β rises linearly from 0 over `beta_steps` steps (KL warm-up; 0 for none).
+    One sample of z makes the first term an unbiased estimate; the KL is exact for this package's normal q and p, and
+    otherwise estimated from the same z (see `kl_to_prior`). At β = 1 the *expectation* of this value over z is an
+    upper bound on −log p(x); the value of a single sample may lie on either side. β = 0 trains an autoencoder whose
+    noise shrinks to 0. In training β rises linearly from 0 over `beta_steps` steps (KL warm-up; 0 for none).
 
     Args:
       key: a typed `jax.random.key`, used once, for ε.
       x: one example; pixels in [0, 1] for a Bernoulli likelihood.
-      encode: x -> q(z|x), a distribution over `[latent]`.
+      encode: x -> q(z|x), a distribution over `[latent]` with a density.
       decode: z -> p(x|z), a distribution over x's shape.
       beta: weight of the KL, ≥ 0. Nats against nats, both summed: no hidden factor of pixels or batch.
       num_samples: how many z the first term averages over, static. More of them lower its variance and do not tighten
@@ -113,7 +119,9 @@ def negative_elbo(
       `(loss [], Terms)`, in nats; the terms are unweighted.
 
     Raises:
-      ValueError: the decoded distribution does not have x's shape.
+      ValueError: the decoded distribution does not have x's shape; the posterior is a point, or has more than one axis,
+        as that of a batch has; or β is not one number.
+      TypeError: `encode` or `decode` does not return a distribution.
 
     References: Kingma & Welling 2014, eq. 10; Higgins et al., *β-VAE*, 2017, eq. 4.
 
@@ -125,7 +133,8 @@ def negative_elbo(
     (2.7726, 0.0)
     """
     terms = elbo_terms(key, x, encode, decode, prior, num_samples=num_samples)
-    return terms.distortion + beta * terms.rate, terms
+    expect_density(terms.posterior, "the ELBO")
+    return one_number(terms.distortion + beta * terms.rate), terms
 
 
 @register("beta-vae", hyper={"beta": 4.0, **_HYPER}, ramps=_RAMPS, beta_elbo=True)
@@ -143,22 +152,69 @@ def conditional_negative_elbo(
     −log p(x|z, y) + β KL(q(z|x, y) ‖ p(z|y)); the label is already bound in `encode` and `decode`.
 
     Reference: Sohn, Lee & Yan, *Learning structured output representation using deep conditional generative models*,
-    2015, eq. 4.
+    2015.
     """
     return negative_elbo(key, x, encode, decode, **hyper)
 
 
-def decode_checked(decode: Decode, z: Array, x: Array) -> Distribution:
-    """p(x|z), its shape checked: a decoder of another shape than x's would silently broadcast to a wrong sum.
+def encode_checked(encode: Encode, x: Array) -> Any:
+    """q(z|x) of one example, checked; an array becomes a point.
 
     Raises:
-      ValueError: the decoded distribution does not have x's shape.
+      TypeError: neither a distribution nor an array.
+      ValueError: not over one axis, `[latent]`, as where x is a batch.
     """
-    likelihood = decode(z)
-    mean = getattr(likelihood, "mean", None)
-    if mean is not None and not callable(mean) and jnp.shape(mean) != jnp.shape(x):
+    posterior = encode(x)
+    if isinstance(posterior, (jax.Array, np.ndarray)):
+        posterior = Delta(jnp.asarray(posterior))
+    shape = shape_of(expect_distribution("encode(x)", posterior))
+    if len(shape) != 1:
         raise ValueError(
-            f"decode(z) must be a distribution over x's shape {jnp.shape(x)}; got {jnp.shape(mean)}. "
-            "Losses take one example: lift them with jax.vmap."
+            f"encode(x) must be a distribution over [latent]; got one over {shape}. Losses take one example: lift them "
+            "over a batch with jax.vmap."
+        )
+    return posterior
+
+
+def decode_checked(decode: Decode, z: Array, x: Array) -> Distribution:
+    """p(x|z), checked: a decoder of another shape than x's would silently broadcast to a wrong sum.
+
+    Raises:
+      TypeError: not a distribution.
+      ValueError: not over x's shape.
+    """
+    likelihood = expect_distribution("decode(z)", decode(z))
+    shape = shape_of(likelihood)
+    if shape != jnp.shape(x):
+        raise ValueError(
+            f"decode(z) must be a distribution over x's shape {jnp.shape(x)}; got one over {shape}. Losses take one "
+            "example: lift them over a batch with jax.vmap."
         )
     return likelihood
+
+
+def expect_density(posterior: Any, what: str) -> None:
+    """Refuse a point posterior, whose KL to a density is not defined.
+
+    Raises:
+      ValueError: the posterior has no density.
+    """
+    if not has_density(posterior):
+        raise ValueError(
+            f"{what} needs a posterior with a density; got {type(posterior).__name__}, a point. Return "
+            "vae_jax.Normal from encode, or use losses.autoencoder."
+        )
+
+
+def one_number(loss: Array) -> Array:
+    """The loss of one example, checked to be a scalar.
+
+    Raises:
+      ValueError: it has axes, as where a weight such as β is an array.
+    """
+    if jnp.ndim(loss):
+        raise ValueError(
+            f"the loss of one example is one number; got shape {jnp.shape(loss)}. Map over several weights, or over a "
+            "batch, with jax.vmap."
+        )
+    return loss

@@ -15,7 +15,11 @@ LAYERS = 6
 
 
 def init_critic(key: Array, latent: int, *, width: int = 1000) -> list[tuple[Array, Array]]:
-    """Weights and biases of the paper's critic: five hidden layers and one logit, He's normal initialisation.
+    """Weights and biases of the critic: five hidden layers and one logit, He's normal initialisation.
+
+    The paper's is "6 layer MLP … 1000 hidden units per layer", with two logits, whose difference is this one. Public
+    code reads it as five hidden layers and an output (1Konny/FactorVAE, disentangling-vae, pythae), as here, or as six
+    and an output (disentanglement_lib).
 
     Args:
       key: a typed key.
@@ -53,7 +57,7 @@ def permute_latents(key: Array, z: Array) -> Array:
     return jax.random.permutation(key, z, axis=0, independent=True)
 
 
-def critic_loss(key: Array, z: Array, critic: Callable[[Array], Array]) -> Array:
+def critic_loss(key: Array, z: Array, critic: Callable[[Array], Array], *, axis_name: str | None = None) -> Array:
     """What the critic minimises: the cross-entropy of telling codes from shuffled codes.
 
     −½ mean [log D(z) + log(1 − D(permuted z))],  D = sigmoid(critic)
@@ -64,6 +68,8 @@ def critic_loss(key: Array, z: Array, critic: Callable[[Array], Array]) -> Array
       key: a typed key, for the shuffles.
       z: codes `[batch, latent]`; no gradient flows to them.
       critic: z `[latent]` -> logit `[]`.
+      axis_name: a mapped axis over which the codes are split, with the same key everywhere; the latents are then
+        shuffled over all of them.
 
     Returns:
       Nats, `[]`.
@@ -76,6 +82,7 @@ def critic_loss(key: Array, z: Array, critic: Callable[[Array], Array]) -> Array
     >>> float(critic_loss(jax.random.key(0), jnp.ones((8, 2)), lambda z: 0.0 * z.sum()))  # cannot tell: ln 2
     0.693147...
     """
+    z = z if axis_name is None else jax.lax.all_gather(z, axis_name, tiled=True)
     if z.shape[0] < 2:
         raise ValueError("shuffling latents over a batch needs at least 2 examples; got 1.")
     z = jax.lax.stop_gradient(z)
@@ -89,7 +96,7 @@ def critic_loss(key: Array, z: Array, critic: Callable[[Array], Array]) -> Array
     batch=True,
     critic=Critic(init_critic, apply_critic, critic_loss, Hyperparameter(default=1e-4, exclusive=True)),
 )
-def factor(batch: Batch, *, gamma: ArrayLike = 10.0) -> Array:
+def factor(batch: Batch, *, gamma: ArrayLike = 10.0, axis_name: str | None = None) -> Array:
     """FactorVAE: the negative ELBO plus γ times the total correlation, by the density-ratio trick.
 
     mean(−log p(x|z) + KL) + γ mean(log D(z)/(1 − D(z)))
@@ -99,7 +106,8 @@ def factor(batch: Batch, *, gamma: ArrayLike = 10.0) -> Array:
 
     Args:
       batch: with its critic, whose parameters are held fixed; train them on `critic_loss` alongside.
-      gamma: γ, ≥ 0; 10 to 100 in the paper.
+      gamma: γ, ≥ 0; 10 to 100 in the study of Locatello et al. 2019.
+      axis_name: a mapped axis over which the batch is split, as in `jax.lax.pmean`; the loss is that of the whole.
 
     Returns:
       The loss of the batch in nats, `[]`.
@@ -107,12 +115,12 @@ def factor(batch: Batch, *, gamma: ArrayLike = 10.0) -> Array:
     Raises:
       ValueError: a batch without a critic.
 
-    Reference: Kim & Mnih, *Disentangling by factorising*, 2018, eqs. 2 and 3.
+    Reference: Kim & Mnih, *Disentangling by factorising*, 2018, eq. 2.
 
     >>> from vae_jax.losses import Terms
     >>> terms = Terms(jnp.array([-80.0]), jnp.array([[3.0, 2.0]]), jnp.ones((1, 2)), None)
     >>> float(factor(Batch(terms, critic=lambda z: z.sum()), gamma=10.0))  # 80 + 5 + 10·2
     105.0
     """
-    terms, critic = batch.terms, batch.need_critic()
+    critic, terms = batch.need_critic(), batch.whole(axis_name).need_density("FactorVAE")
     return jnp.mean(terms.distortion + terms.rate) + gamma * jnp.mean(jax.vmap(critic)(terms.z))

@@ -1,16 +1,17 @@
 """Bounds on log p(x) from k weighted samples, and their three gradients."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from vae_jax.distributions.base import Distribution, draw
+from vae_jax.distributions.base import Distribution, draw, total
 from vae_jax.distributions.continuous import StandardNormal
 from vae_jax.distributions.kl import kl_to_prior
 from vae_jax.hyperparameter import whole
-from vae_jax.losses.elbo import Decode, Encode, Terms, decode_checked
+from vae_jax.losses.elbo import Decode, Encode, Terms, decode_checked, encode_checked, expect_density
 from vae_jax.losses.table import register
 
 ESTIMATORS = ("iwae", "stl", "dreg")
@@ -32,20 +33,20 @@ def importance_weighted(
 
     −log (1/k) Σ_i w_i,  w_i = p(x|z_i) p(z_i)/q(z_i|x),  z_i ~ q(z|x)
 
-    In expectation the negative of this value is a lower bound on log p(x): it never falls with k, and k = 1 is the ELBO
-    with a sampled KL. The value is the same for every estimator; they differ in the encoder's gradient, with w̃ the
-    normalised weights:
+    In expectation the negative of this value is a lower bound on log p(x), which never falls with k; a single value may
+    lie on either side. k = 1 is the ELBO with a sampled KL. The value is the same for every estimator; they differ in
+    the encoder's gradient, with w̃ the normalised weights:
 
     - `iwae`: the gradient of the bound itself. Unbiased; its signal-to-noise ratio falls with k.
     - `stl`, sticking the landing: the encoder's gradient through z only, its score dropped. Exactly 0 where q is the
-      posterior; biased for k > 1.
+      posterior; biased for k > 1. Whatever the density of q reads, be it attributes or closures, is held fixed.
     - `dreg`, doubly reparametrised: that gradient with each sample weighted by w̃_i² instead of w̃_i. Unbiased for
       the gradient of the bound, and exactly 0 where q is the posterior.
 
     Args:
       key: a typed key; sample i uses `fold_in(key, i)`.
       x: one example.
-      encode: x -> q(z|x); for `stl` and `dreg` a pytree, as ours, NumPyro's and distrax's are.
+      encode: x -> q(z|x), with a density; for `stl` and `dreg` its samples are differentiable in its parameters.
       decode: z -> p(x|z).
       num_samples: k, static. Memory grows with it.
       estimator: one of `iwae`, `stl`, `dreg`; static.
@@ -54,13 +55,15 @@ def importance_weighted(
 
     Returns:
       `(loss [], Terms)` in nats. In the terms `log_likelihood` is the mean over the samples and `kl` that of q, so that
-      distortion and rate are those of the ELBO; `z` is the first sample.
+      distortion and rate are those of the ELBO, with its gradients, whatever the estimator; `z` is the first sample.
 
     Raises:
-      ValueError: an unknown estimator, fewer than one sample, or a posterior whose parameters cannot be held fixed.
+      ValueError: an unknown estimator, fewer than one sample, a posterior that is a point, or one whose samples are
+        not floats; and as `negative_elbo`.
+      TypeError: `encode` or `decode` does not return a distribution.
 
     References: Burda, Grosse & Salakhutdinov 2016, eq. 8; Roeder, Wu & Duvenaud, *Sticking the landing*, 2017; Tucker
-    et al., *Doubly reparameterized gradient estimators*, 2019, eq. 6.
+    et al., *Doubly reparameterized gradient estimators*, 2019.
 
     >>> from vae_jax import Normal
     >>> encode = lambda x: Normal(0.5 * x, jnp.log(0.5) * jnp.ones(1))  # the posterior of the model below
@@ -73,13 +76,14 @@ def importance_weighted(
         raise ValueError(f"estimator must be one of {', '.join(ESTIMATORS)}; got {estimator!r}.")
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1; got {num_samples}.")
-    posterior = encode(x)
-    density = posterior if estimator == "iwae" else _held_fixed(posterior)
+    posterior = encode_checked(encode, x)
+    expect_density(posterior, "importance weighting")
 
     def log_weight(z: Array) -> tuple[Array, Array]:
-        log_likelihood = jnp.sum(decode_checked(decode, z, x).log_prob(x))
+        log_likelihood = total(decode_checked(decode, z, x).log_prob(x))
         p = StandardNormal(z.size) if prior is None else prior
-        return log_likelihood + jnp.sum(p.log_prob(z)) - jnp.sum(density.log_prob(z)), log_likelihood
+        log_q = posterior.log_prob(z) if estimator == "iwae" else _held_fixed(posterior.log_prob, z)
+        return log_likelihood + total(p.log_prob(z)) - total(log_q), log_likelihood
 
     def over(function, inputs):
         if chunk is None or chunk >= num_samples:
@@ -87,10 +91,12 @@ def importance_weighted(
         return lax.map(jax.checkpoint(function), inputs, batch_size=chunk)
 
     z = jax.vmap(lambda i: draw(posterior, jax.random.fold_in(key, i)))(jnp.arange(num_samples))
+    if estimator != "iwae" and not jnp.issubdtype(z.dtype, jnp.floating):
+        raise ValueError(f"{estimator!r} differentiates through z, which must be floats; got {z.dtype}. Use 'iwae'.")
     log_weights, log_likelihood = over(log_weight, z)
     if estimator == "dreg":
         weights = lax.stop_gradient(jax.nn.softmax(log_weights))
-        log_weights, log_likelihood = over(log_weight, jax.vmap(_scaled_gradient)(z, weights))
+        log_weights, _ = over(log_weight, jax.vmap(_scaled_gradient)(z, weights))
     bound = jax.nn.logsumexp(log_weights) - jnp.log(num_samples)
     return -bound, Terms(log_likelihood.mean(), kl_to_prior(posterior, prior, z[0]), z[0], posterior)
 
@@ -120,12 +126,10 @@ def _(primals, tangents):
     return z, scale * tangent
 
 
-def _held_fixed(posterior: Any) -> Any:
-    """The distribution with no gradient to its parameters."""
-    leaves, tree = jax.tree.flatten(posterior)
-    if not leaves or any(leaf is posterior for leaf in leaves):
-        raise ValueError(
-            f"'stl' and 'dreg' hold the parameters of q fixed: expected a pytree; got {type(posterior).__name__}. "
-            "Return vae_jax.Normal from encode, or register the class with jax.tree_util."
-        )
-    return jax.tree.unflatten(tree, [lax.stop_gradient(leaf) for leaf in leaves])
+def _held_fixed(log_prob: Callable[[Array], Array], z: Array) -> Array:
+    """`log_prob(z)` with a gradient to z alone.
+
+    Traced, the function gives up all that it reads besides z: parameters in attributes, in closures, in bijectors.
+    """
+    function, read = jax.closure_convert(lambda z: total(log_prob(z)), z)
+    return function(z, *map(lax.stop_gradient, read))

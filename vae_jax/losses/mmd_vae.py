@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from vae_jax.distributions.base import wide
 from vae_jax.distributions.posteriors import POINT
 from vae_jax.hyperparameter import Hyperparameter
 from vae_jax.losses.batch import Batch
@@ -37,9 +38,9 @@ def mmd2(a: Array, b: Array, *, kernel: str = "rbf") -> Array:
       `[]`, between −1 and 2.
 
     Raises:
-      ValueError: an unknown kernel, or fewer than 2 samples in either set.
+      ValueError: an unknown kernel, fewer than 2 samples in either set, or sets of different dimensions.
 
-    References: Gretton et al., *A kernel two-sample test*, 2012, eq. 3; Tolstikhin et al. 2018, section 4, for `imq`.
+    References: Gretton et al., *A kernel two-sample test*, 2012; Tolstikhin et al. 2018, section 4, for `imq`.
 
     >>> a, b = jnp.array([[0.0], [0.0]]), jnp.array([[1e3], [1e3]])
     >>> float(mmd2(a, b))  # each set alike within, nothing alike across
@@ -47,7 +48,9 @@ def mmd2(a: Array, b: Array, *, kernel: str = "rbf") -> Array:
     """
     if kernel not in KERNELS:
         raise ValueError(f"kernel must be one of {', '.join(KERNELS)}; got {kernel!r}.")
-    n, m = len(a), len(b)
+    if jnp.ndim(a) != 2 or jnp.ndim(b) != 2 or jnp.shape(a)[1] != jnp.shape(b)[1]:
+        raise ValueError(f"expected samples [n, latent] and [m, latent]; got {jnp.shape(a)} and {jnp.shape(b)}.")
+    a, b, n, m = wide(a), wide(b), len(a), len(b)
     if min(n, m) < 2:
         raise ValueError(f"the maximum mean discrepancy needs at least 2 samples of each law; got {n} and {m}.")
 
@@ -64,7 +67,14 @@ _ALPHA = Hyperparameter(default=0.0, least=float("-inf"), most=1.0)
 
 
 @register("info-vae", hyper={"alpha": _ALPHA, "weight": 100.0}, batch=True)
-def mmd(batch: Batch, *, alpha: ArrayLike = 0.0, weight: ArrayLike = 100.0, kernel: str = "rbf") -> Array:
+def mmd(
+    batch: Batch,
+    *,
+    alpha: ArrayLike = 0.0,
+    weight: ArrayLike = 100.0,
+    kernel: str = "rbf",
+    axis_name: str | None = None,
+) -> Array:
     """InfoVAE: the KL of each posterior traded against the discrepancy between their aggregate and the prior.
 
     mean(−log p(x|z) + (1 − α) KL(q(z|x) ‖ p(z))) + (α + λ − 1) MMD²(q(z), p(z))
@@ -78,27 +88,30 @@ def mmd(batch: Batch, *, alpha: ArrayLike = 0.0, weight: ArrayLike = 100.0, kern
       alpha: α ≤ 1.
       weight: λ.
       kernel: `rbf` or `imq`; static.
+      axis_name: a mapped axis over which the batch is split, as in `jax.lax.pmean`; the loss is that of the whole.
 
     Returns:
       The loss of the batch, `[]`.
 
     Raises:
-      ValueError: as `mmd2`; or a batch without prior samples.
+      ValueError: as `mmd2`; a batch without prior samples; or point codes, which have no KL even at α = 1: for those
+        use `wasserstein`.
 
-    Reference: Zhao, Song & Ermon, *InfoVAE*, 2019, eq. 6.
+    Reference: Zhao, Song & Ermon, *InfoVAE*, 2019.
 
     >>> from vae_jax.losses import Terms
     >>> terms = Terms(jnp.array([-80.0, -90.0]), jnp.full((2, 1), 5.0), jnp.zeros((2, 1)), None)
     >>> float(mmd(Batch(terms, prior_samples=jnp.zeros((2, 1))), alpha=0.0, weight=100.0))  # the same law: 85 + 5
     90.0
     """
-    terms = batch.terms
+    batch = batch.whole(axis_name)
+    terms = batch.need_density("InfoVAE")
     rate = jnp.mean(terms.rate)
     return jnp.mean(terms.distortion) + (1 - alpha) * rate + (alpha + weight - 1) * _mmd2(batch, kernel)
 
 
 @register("wae-mmd", hyper={"weight": 700.0}, batch=True, posterior=POINT, likelihood="gaussian")
-def wasserstein(batch: Batch, *, weight: ArrayLike = 700.0, kernel: str = "imq") -> Array:
+def wasserstein(batch: Batch, *, weight: ArrayLike = 700.0, kernel: str = "imq", axis_name: str | None = None) -> Array:
     """Wasserstein autoencoder (WAE-MMD): point codes, their aggregate matched to the prior.
 
     mean(−log p(x|z)) + λ MMD²(q(z), p(z))
@@ -111,6 +124,7 @@ def wasserstein(batch: Batch, *, weight: ArrayLike = 700.0, kernel: str = "imq")
       batch: with its prior samples; codes `[batch, latent]`, of points or of a density.
       weight: λ ≥ 0.
       kernel: `rbf` or `imq`, which the paper prefers for its heavy tail; static.
+      axis_name: a mapped axis over which the batch is split, as in `jax.lax.pmean`; the loss is that of the whole.
 
     Returns:
       The loss of the batch, `[]`.
@@ -125,6 +139,7 @@ def wasserstein(batch: Batch, *, weight: ArrayLike = 700.0, kernel: str = "imq")
     >>> float(wasserstein(Batch(terms, prior_samples=jnp.zeros((2, 1)))))
     85.0
     """
+    batch = batch.whole(axis_name)
     return jnp.mean(batch.terms.distortion) + weight * _mmd2(batch, kernel)
 
 

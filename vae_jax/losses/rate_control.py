@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from vae_jax.distributions.base import wide
 from vae_jax.losses.batch import Batch
 from vae_jax.losses.table import register
 
@@ -14,18 +15,21 @@ from vae_jax.losses.table import register
     batch=True,
     ramps={"capacity": "capacity_steps"},
 )
-def capacity(batch: Batch, *, gamma: ArrayLike = 100.0, capacity: ArrayLike = 25.0) -> Array:
+def capacity(
+    batch: Batch, *, gamma: ArrayLike = 100.0, capacity: ArrayLike = 25.0, axis_name: str | None = None
+) -> Array:
     """Capacity-controlled β-VAE: the mean KL is pulled to C nats, and C rises during training.
 
     mean(−log p(x|z)) + γ |mean(KL) − C|
 
-    In training C rises linearly from 0 over `capacity_steps` steps (100,000 in the paper). At KL = C the loss
-    is the distortion.
+    In training C rises linearly from 0 over `capacity_steps` steps (100,000 in Locatello et al. 2019). At KL = C
+    the loss is the distortion.
 
     Args:
       batch: only its terms are used.
-      gamma: γ, ≥ 0; 1000 in the paper. 100 leaves more of Adam's step to the distortion.
+      gamma: γ, ≥ 0; 1000 in the study of Locatello et al. 2019. 100 leaves more of Adam's step to the distortion.
       capacity: C in nats, ≥ 0.
+      axis_name: a mapped axis over which the batch is split, as in `jax.lax.pmean`; the loss is that of the whole.
 
     Returns:
       The loss of the batch, `[]`.
@@ -37,18 +41,23 @@ def capacity(batch: Batch, *, gamma: ArrayLike = 100.0, capacity: ArrayLike = 25
     >>> float(capacity(Batch(terms), gamma=100.0, capacity=25.0))  # 85 + 100·|26 − 25|
     185.0
     """
-    return jnp.mean(batch.terms.distortion) + gamma * jnp.abs(jnp.mean(batch.terms.rate) - capacity)
+    terms = batch.whole(axis_name).need_density("capacity")
+    return jnp.mean(terms.distortion) + gamma * jnp.abs(jnp.mean(terms.rate) - capacity)
 
 
 @register("free-bits", hyper={"free_nats": 0.1}, batch=True)
-def free_bits(batch: Batch, *, free_nats: ArrayLike = 0.1) -> Array:
+def free_bits(batch: Batch, *, free_nats: ArrayLike = 0.1, axis_name: str | None = None) -> Array:
     """Free bits: the KL of each latent is not penalised below a floor, so that none is given up early.
 
     mean(−log p(x|z)) + Σ_j max(mean(KL_j), λ)
 
+    Where the KL does not split over the latents, as with a mixture for a prior, the floor of the whole is λ times the
+    number of latents.
+
     Args:
-      batch: only its terms are used; `kl` is `[batch, latent]`.
+      batch: only its terms are used; `kl` is `[batch, latent]`, or `[batch, 1]` where it does not split.
       free_nats: λ, nats per latent, ≥ 0. At 0 this is the negative ELBO.
+      axis_name: a mapped axis over which the batch is split, as in `jax.lax.pmean`; the loss is that of the whole.
 
     Returns:
       The loss of the batch, `[]`.
@@ -60,4 +69,7 @@ def free_bits(batch: Batch, *, free_nats: ArrayLike = 0.1) -> Array:
     >>> float(free_bits(Batch(terms), free_nats=0.5))  # 80 + 3 + 0.5
     83.5
     """
-    return jnp.mean(batch.terms.distortion) + jnp.sum(jnp.maximum(jnp.mean(batch.terms.kl, axis=0), free_nats))
+    terms = batch.whole(axis_name).need_density("free bits")
+    kl = jnp.mean(wide(terms.kl), axis=0)
+    floor = free_nats * (terms.z.shape[1] / kl.size)
+    return jnp.mean(terms.distortion) + jnp.sum(jnp.maximum(kl, floor))

@@ -53,7 +53,7 @@ def convert_beta(
     Raises:
       ValueError: a name that is not in the table.
 
-    Reference: Higgins et al., *β-VAE*, 2017, section 4.2 ("normalised β").
+    Reference: Higgins et al., *β-VAE*, 2017 ("normalised β").
 
     >>> round(convert_beta(4.0, "summed", "normalised", pixels=4096, latent=10), 6)
     0.009766

@@ -12,7 +12,13 @@ from vae_jax.losses.table import register
 
 
 @register("sigma-vae", hyper={"beta": 1.0}, batch=True, likelihood="gaussian", fixed_likelihood=True)
-def optimal_sigma(batch: Batch, *, beta: ArrayLike = 1.0, smallest_log_var: float = 2.0 * math.log(0.01)) -> Array:
+def optimal_sigma(
+    batch: Batch,
+    *,
+    beta: ArrayLike = 1.0,
+    smallest_log_var: float = 2.0 * math.log(0.01),
+    axis_name: str | None = None,
+) -> Array:
     """Optimal σ-VAE: the Gaussian likelihood at the batch's best σ, so that no σ is set or learned.
 
     (d/2) [ln 2π + 1 + ln MSE] + β mean(KL),  MSE = mean over the batch of ‖x − μ(z)‖²/d = the best σ²
@@ -26,6 +32,7 @@ def optimal_sigma(batch: Batch, *, beta: ArrayLike = 1.0, smallest_log_var: floa
       batch: under a Gaussian likelihood with σ = 1, with `pixels`, d, the numbers in an example.
       beta: weight of the KL, ≥ 0.
       smallest_log_var: the floor of log σ²; by default σ = 0.01, two and a half of 255 grey levels.
+      axis_name: a mapped axis over which the batch is split, as in `jax.lax.pmean`; the loss is that of the whole.
 
     Returns:
       The loss of the batch in nats, `[]`.
@@ -33,8 +40,8 @@ def optimal_sigma(batch: Batch, *, beta: ArrayLike = 1.0, smallest_log_var: floa
     Raises:
       ValueError: a batch without its number of pixels.
 
-    Reference: Rybkin, Daniilidis & Levine, *Simple and effective VAE training with calibrated decoders*, 2021, eq. 5
-    (where the MSE is σ², not σ).
+    Reference: Rybkin, Daniilidis & Levine, *Simple and effective VAE training with calibrated decoders*, 2021
+    (there too the best σ² is the MSE).
 
     >>> from vae_jax import Normal
     >>> from vae_jax.losses import Terms
@@ -43,7 +50,7 @@ def optimal_sigma(batch: Batch, *, beta: ArrayLike = 1.0, smallest_log_var: floa
     >>> round(float(optimal_sigma(Batch(terms, pixels=4))), 3)  # 2 (ln 2π + 1 + ln 0.25)
     2.903
     """
-    terms, pixels = batch.terms, batch.need_pixels()
+    pixels, terms = batch.need_pixels(), batch.whole(axis_name).need_density("the σ-VAE")
     error = 2 * jnp.mean(terms.distortion) / pixels - LOG_2PI
     floor = math.exp(smallest_log_var)
     best = jnp.log(jnp.maximum(error, floor)) + 1.0

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions.base import Distribution
+from vae_jax.distributions.base import Distribution, wide
 from vae_jax.distributions.continuous import Normal
 from vae_jax.losses.batch import Batch
+from vae_jax.losses.elbo import expect_density
 from vae_jax.losses.table import register
 
 SAMPLING = ("stratified", "weighted")
@@ -24,11 +25,13 @@ def log_prob_per_latent(posterior: Any, z: Array) -> Array:
       z: `[latent]`.
 
     Raises:
-      ValueError: the posterior gives one value for all latents.
+      ValueError: the posterior gives one value for all latents, or is a point.
     """
     if isinstance(posterior, Normal):
-        return jax.vmap(lambda q, z: q.log_prob(z))(posterior, z)
-    log_q = jnp.asarray(posterior.log_prob(z))
+        log_var = jnp.broadcast_to(posterior.log_var, jnp.shape(posterior.mean))
+        return jax.vmap(lambda q, z: q.log_prob(z))(Normal(posterior.mean, log_var), z)
+    expect_density(posterior, "the aggregate posterior")
+    log_q = wide(posterior.log_prob(z))
     if log_q.shape != z.shape:
         raise ValueError(
             f"q(z|x) must give a log-probability per latent, {z.shape}; got {log_q.shape}. "
@@ -84,7 +87,7 @@ def aggregate_density(
       ValueError: an unknown sampling, a data set smaller than the batch, or one example with `stratified`, which
         compares each code with other examples' posteriors.
 
-    Reference: Chen et al., *Isolating sources of disentanglement in VAEs*, 2018, appendices C.1 and C.2; the stratified
+    Reference: Chen et al., *Isolating sources of disentanglement in VAEs*, 2018; the stratified
     weights are theirs averaged over which of the other examples comes last.
 
     >>> from vae_jax import Normal
@@ -123,6 +126,7 @@ def beta_tc(
     beta: ArrayLike = 6.0,
     gamma: ArrayLike = 1.0,
     sampling: str = "stratified",
+    axis_name: str | None = None,
 ) -> Array:
     """β-TCVAE: the KL in three parts, of which the total correlation is weighted by β.
 
@@ -139,6 +143,7 @@ def beta_tc(
       beta: weight of the total correlation, ≥ 0.
       gamma: weight of the dimension-wise KL, ≥ 0.
       sampling: `stratified` or `weighted`; static.
+      axis_name: a mapped axis over which the batch is split, as in `jax.lax.pmean`; the loss is that of the whole.
 
     Returns:
       The loss of the batch in nats, `[]`.
@@ -146,7 +151,7 @@ def beta_tc(
     Raises:
       ValueError: as `aggregate_density`; or a batch without the size of its data.
 
-    Reference: Chen et al. 2018, eq. 4.
+    Reference: Chen et al. 2018.
 
     >>> from vae_jax import Normal
     >>> from vae_jax.losses import Terms
@@ -155,7 +160,8 @@ def beta_tc(
     >>> round(float(beta_tc(Batch(terms, data_size=2), beta=6.0)), 3)  # KL of 2, and 5 ln 2
     5.466
     """
-    terms = batch.terms
+    batch = batch.whole(axis_name)
+    terms = batch.need_density("β-TCVAE")
     density = aggregate_density(terms.z, terms.posterior, data_size=batch.need_data_size(), sampling=sampling)
     information, correlation = density.mutual_information.mean(), density.total_correlation.mean()
     kl = jnp.mean(terms.distortion) + gamma * jnp.mean(terms.rate)

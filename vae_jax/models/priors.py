@@ -100,7 +100,7 @@ class VampPrior(Prior):
       shape: the shape of an example.
       components: K; 500 in the paper.
 
-    Reference: Tomczak & Welling, *VAE with a VampPrior*, 2018, eq. 9.
+    Reference: Tomczak & Welling, *VAE with a VampPrior*, 2018.
     """
 
     shape: tuple[int, ...]
@@ -121,7 +121,7 @@ class VampPrior(Prior):
 class LabelPrior(Prior):
     """A learned normal for each label, p(z|y) = N(mean_y, diag(exp(log_var_y))); it starts at N(0, I).
 
-    Reference: Sohn, Lee & Yan, *Learning structured output representation*, 2015, eq. 4.
+    Reference: Sohn, Lee & Yan, *Learning structured output representation*, 2015.
     """
 
     latent: int

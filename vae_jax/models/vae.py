@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 from jax import Array
 
-from vae_jax.distributions.base import Distribution, Support, draw
+from vae_jax.distributions.base import Distribution, Support, draw, expect_distribution
 from vae_jax.distributions.continuous import StandardNormal
 from vae_jax.distributions.pixels import Bernoulli
 from vae_jax.keys import use
@@ -27,12 +27,19 @@ class VAE:
 
     All functions take one example; lift them with `jax.vmap`. A label `y`, where given, goes to the networks.
 
+    Any Flax module serves as encoder that returns a distribution over `[latent]`, ours or another library's. With
+    `prior=None` it must have an attribute `latent`, their number; a module without one needs a prior that says it,
+    such as `prior=StandardNormal(20)`.
+
     Attributes:
       encoder: Flax module, x[, y] -> distribution over `[latent]`.
       decoder: Flax module, z[, y] -> the numbers that `likelihood` reads.
       likelihood: those numbers -> distribution over x; a Flax module, or any callable such as `Bernoulli`.
       prior: a distribution over z; a Flax module that gives one (see `models/priors.py`); or `None` for N(0, I) over
         `encoder.latent` dimensions.
+
+    Raises:
+      ValueError: no prior, and an encoder that does not say how many latents it has.
     """
 
     encoder: nn.Module
@@ -40,11 +47,18 @@ class VAE:
     likelihood: nn.Module | Callable[[Array], Distribution] = Bernoulli
     prior: nn.Module | Distribution | None = None
 
+    def __post_init__(self):
+        if self.prior is None and not isinstance(getattr(self.encoder, "latent", None), int):
+            raise ValueError(
+                f"VAE: the encoder {type(self.encoder).__name__} has no attribute `latent`, the number of its latents. "
+                "Give it one, or a prior that says it: VAE(…, prior=StandardNormal(latent))."
+            )
+
     def init(self, key: Array, x: Array, y: Array | None = None) -> Params:
         """Parameters for examples of x's shape and dtype (and labels like y)."""
         label = () if y is None else (y,)
         params: Params = {"encoder": self.encoder.init(use(key, "encoder"), x, *label)}
-        z = draw(self.encode(params, x, y), use(key, "code"))
+        z = draw(expect_distribution("the encoder", self.encode(params, x, y)), use(key, "code"))
         params["decoder"] = self.decoder.init(use(key, "decoder"), z, *label)
         if isinstance(self.likelihood, nn.Module):
             h = _apply(self.decoder, params["decoder"], z, y)

@@ -182,7 +182,7 @@ def _critic_loss(recipe: Recipe, params: Params, key: Array, terms: Terms) -> Ar
 
 
 def _optimizer(recipe: Recipe, hyper: Mapping[str, Any]) -> optax.GradientTransformation:
-    """The recipe's optimiser for the model, and Adam for a critic, as in Kim & Mnih 2018, appendix A."""
+    """The recipe's optimiser for the model, and Adam for a critic, with the constants of FactorVAE's public code."""
     model = recipe.optimizes.at(hyper)
     if recipe.loss.critic is None:
         return model

@@ -14,7 +14,7 @@ def beta_vae_score(random: np.random.RandomState, representation: Representation
     A point is the mean of |Δμ| over 64 pairs that share one factor; logistic regression on 10,000 points, accuracy on
     5,000 others.
 
-    Reference: Higgins et al., *β-VAE*, 2017, section 3.
+    Reference: Higgins et al., *β-VAE*, 2017.
     """
     from sklearn.linear_model import LogisticRegression
 

@@ -16,7 +16,7 @@ def factor_vae_score(random: np.random.RandomState, representation: Representati
     examples, votes for the factor; the majority of 10,000 votes is the classifier, and 5,000 others test it. Latents
     with a standard deviation below 0.05 are left out; with none left the score is 0.
 
-    Reference: Kim & Mnih, *Disentangling by factorising*, 2018, section 4.
+    Reference: Kim & Mnih, *Disentangling by factorising*, 2018.
     """
     _, codes = representation.sample(random, TRAIN)
     variances = codes.var(axis=0, ddof=1)

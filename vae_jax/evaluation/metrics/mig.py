@@ -13,7 +13,7 @@ def mutual_information_gap(random: np.random.RandomState, representation: Repres
     mean over factors of (I₁ − I₂)/H(v), with the mutual information of 20 equal bins of each latent. Its ceiling is
     below 1: the bins merge values of a factor.
 
-    Reference: Chen et al., *Isolating sources of disentanglement in VAEs*, 2018, eq. 6; estimated as by Locatello et
+    Reference: Chen et al., *Isolating sources of disentanglement in VAEs*, 2018; estimated as by Locatello et
     al., *Challenging common assumptions*, 2019.
     """
     factors, codes = representation.sample(random, TRAIN)

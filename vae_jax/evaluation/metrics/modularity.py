@@ -12,7 +12,7 @@ def modularity(random: np.random.RandomState, representation: Representation) ->
 
     mean over latents of 1 − Σ_{k≠best} I(z_j; v_k)²/(I(z_j; v_best)²(factors − 1)); 0 for a latent that knows nothing.
 
-    Reference: Ridgeway & Mozer, *Learning deep disentangled embeddings with the F-statistic loss*, 2018, section 2.
+    Reference: Ridgeway & Mozer, *Learning deep disentangled embeddings with the F-statistic loss*, 2018.
     """
     factors, codes = representation.sample(random, TRAIN)
     squares = np.square(mutual_information(codes, factors))
