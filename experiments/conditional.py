@@ -15,7 +15,7 @@ import numpy as np
 from vae_jax import plots
 from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
-from vae_jax.evaluation import encode_all, train_classifier
+from vae_jax.evaluation import encode_all
 from vae_jax.runs import Config, build
 from vae_jax.training import train
 from vae_jax.training.experiment import Experiment
@@ -30,13 +30,16 @@ class ConditionalConfig(Config):
 
 
 def main(config: ConditionalConfig) -> None:
+    from sklearn.neural_network import MLPClassifier
+
     out = config.out or Path("runs") / f"{Path(config.data).stem}-conditional"
     conditional, plain = (build(replace(config, loss=loss)) for loss in ("cvae", "vae"))
     data = conditional.data
     if not conditional.images:
         raise InputError(f"--data {config.data}: expected labelled images.")
     out.mkdir(parents=True, exist_ok=True)
-    classifier = train_classifier(_pixels(conditional, data.train.x[:REAL]), data.train.y[:REAL])
+    classifier = MLPClassifier((256,), max_iter=100, early_stopping=True, random_state=0)
+    classifier.fit(_pixels(conditional, data.train.x[:REAL]), data.train.y[:REAL])
     y = np.arange(SAMPLES) % data.classes
     results: dict[str, Any] = {"classifier_accuracy": classifier.score(_pixels(conditional, data.test.x), data.test.y)}
     for experiment in (conditional, plain):

@@ -46,6 +46,9 @@ def test_a_run_is_measured(tmp_path, capsys):
     likelihood = found["log_likelihood"]
     assert likelihood["samples"] == 20 and likelihood["error"] > 0 and "importance" in likelihood["estimator"]
     assert list(likelihood["bounds"]) == ["1", "20"]
+    assert found["of"]["seed"] == 0 and found["of"]["epoch"] == 2 and found["of"]["config"]["data"] == "squares"
+    assert isinstance(likelihood["converged"], bool) and list(likelihood["gains"]) == ["20"]
+    assert likelihood["bits_per_dimension"] is None  # black and white pixels have no 256 levels
     assert likelihood["bounds"]["20"][0] == likelihood["log_likelihood"] >= likelihood["bounds"]["1"][0]
     aggregate = found["aggregate_posterior"]
     assert aggregate["data_size"] == 128 and aggregate["samples"] == 50
@@ -53,14 +56,14 @@ def test_a_run_is_measured(tmp_path, capsys):
     assert {"stratified", "weighted"} <= aggregate["minibatch_estimates"].keys()
     for name in ("mig", "modularity"):
         score = found["disentanglement"][name]
-        assert score.keys() == {"value", "error", "ceiling", "chance"} and score["error"] >= 0
+        assert score.keys() == {"value", "error", "perfect", "chance"} and score["error"] >= 0
     assert found["sample_quality"]["samples"] == 128 and found["proper_likelihood"]  # the squares are black and white
     pictures = ("traversals", "log_likelihood", "factor_information", "reconstructions", "samples")
     for name in (*pictures, "aggregate_posterior", "interpolations"):
         assert matplotlib.image.imread(tmp_path / "run" / f"{name}.png").std() > 0.01
     assert PIL.Image.open(tmp_path / "run" / "traversals.gif").n_frames == 16
     out = capsys.readouterr().out
-    assert "−log p(x)" in out and "(ceiling" in out and "over all 128 posteriors" in out
+    assert "−log p(x)" in out and "(perfect code" in out and "over 128 posteriors" in out
 
 
 def test_what_a_model_does_not_have_is_said(tmp_path, capsys):
@@ -76,7 +79,7 @@ def test_what_a_model_does_not_have_is_said(tmp_path, capsys):
     found = evaluate(tmp_path / "cvae")
     assert "against N(0, I)" in found["aggregate_posterior"]["left_out"]
     assert found["disentanglement"]["left_out"] == "the encoder takes labels"
-    assert found["log_likelihood"]["log_likelihood"] < 0 and found["sample_quality"]["feature_mmd2"] > 0
+    assert found["log_likelihood"]["log_likelihood"] < 0 and found["sample_quality"]["model"]["frechet"] > 0
 
 
 def test_a_sweep_is_measured_and_goes_on_where_it_was_cut(tmp_path, capsys, monkeypatch):
@@ -84,7 +87,15 @@ def test_a_sweep_is_measured_and_goes_on_where_it_was_cut(tmp_path, capsys, monk
     sweep_command.main(SweepConfig(**sweep))
     found = evaluate(tmp_path / "sweep", out=tmp_path / "out")
     assert [entry["beta"] for entry in found["settings"]] == [1.0, 4.0] and len(found["models"]) == 4
-    for name in ("negative_elbo", "log_likelihood", "mutual_information", "feature_mmd2", "mig", "udr"):
+    for name in (
+        "negative_elbo",
+        "negative_log_likelihood",
+        "mutual_information",
+        "sample_frechet",
+        "mig",
+        "udr",
+        "udr_chance",
+    ):
         low, high = found["settings"][0][name]["interval"]
         assert low <= found["settings"][0][name]["mean"] <= high
     assert found["calibration"].keys() == {"mig", "modularity"}
@@ -96,7 +107,9 @@ def test_a_sweep_is_measured_and_goes_on_where_it_was_cut(tmp_path, capsys, monk
     assert (float(model.experiment.hyper["beta"]), model.experiment.keys, model.row["seed"]) == (4.0, Keys(1), 1)
     assert {path.name for path in (tmp_path / "out" / "traversals").iterdir()} == {"beta-1", "beta-4"}
     assert matplotlib.image.imread(tmp_path / "out" / "scores.png").std() > 0.01
-    assert "ceiling" in capsys.readouterr().out
+    assert "perfect" in capsys.readouterr().out
+    assert found["of"]["config"]["betas"] == [1.0, 4.0] and "jax" in found["of"]["versions"]
+    assert found["models"][0]["measured"]["epoch"] == 2
 
     cut = {**found, "models": found["models"][:3]}
     (tmp_path / "out" / "evaluation.json").write_text(json.dumps(cut))
@@ -119,10 +132,11 @@ def test_a_sweep_of_unlike_models_is_measured(tmp_path, capsys):
     assert kinds["vae", True]["measured"] is None
     by = {(entry["loss"], entry["learning_rate"] > 1): entry for entry in found["settings"]}
     assert by["vae", True]["diverged"] == 1 and by["vae", False]["diverged"] == 0
-    assert by["vae", False]["log_likelihood"]["mean"] < 0 and by["ae", False]["log_likelihood"]["mean"] is None
+    assert by["vae", False]["negative_log_likelihood"]["mean"] > 0
+    assert by["ae", False]["negative_log_likelihood"]["mean"] is None
     assert "left_out" in kinds["ae", False]["measured"]["log_likelihood"]
     assert 0 <= by["ae", False]["modularity"]["mean"] <= 1
-    assert "log_likelihood" in capsys.readouterr().out
+    assert "negative_log_likelihood" in capsys.readouterr().out
 
 
 def test_a_prior_without_a_rate_of_each_latent(tmp_path):
@@ -148,6 +162,8 @@ def test_another_sweep_is_not_taken_for_this_one(tmp_path):
 MISTAKES = {
     "{}/nothing": "holds no run and no sweep (config.json cannot be read); expected the --out of one.",
     "{} --scores migg": "--scores migg: no such score; did you mean 'mig'?",
+    "{} --features nowhere:f": "--features nowhere:f: expected module:function that can be imported",
+    "{} --features math:pi": "--features math:pi: expected a function of images; got float.",
     "{} --samples 0": "--samples 0: expected a whole number of at least 1.",
     "{}/empty": "empty has no finished epoch; go on with it: train.py --out {}/empty --resume.",
     "{}/other": "is not what a command of this version wrote",

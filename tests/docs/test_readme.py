@@ -1,4 +1,4 @@
-"""The Python of README and CONTRIBUTING runs as it stands."""
+"""The Python of README, CONTRIBUTING and docs runs as it stands, and the table of βs is the converter's."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 
 from vae_jax import Bernoulli, Normal
 from vae_jax.commands import train
-from vae_jax.losses import table
+from vae_jax.losses import SCALINGS, convert_beta, table
 from vae_jax.runs import Config
 from vae_jax.table import Table
 
@@ -21,7 +21,7 @@ def blocks(name: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
 
 
-BLOCKS = blocks("README.md")
+BLOCKS = [*blocks("README.md"), *blocks("docs/beta.md")]
 
 
 def test_there_are_blocks():
@@ -42,6 +42,15 @@ def test_block_runs(block, folder, monkeypatch):
     # A reader's interpreter is not as strict as the tests': rank promotion is jax's default there.
     with jax.numpy_rank_promotion("allow"):
         exec(compile(block, "README.md", "exec"), {})
+
+
+def test_the_table_of_betas_is_the_converters():
+    rows = re.findall(r"^\| `([^`]+)` \|.*\| ([\d.,]+) \| ([\d.,]+) \|$", (ROOT / "docs/beta.md").read_text(), re.M)
+    assert {name for name, *_ in rows} == set(SCALINGS)
+    for name, here, there in rows:
+        ours = convert_beta(1.0, name, pixels=784, latent=20)
+        theirs = convert_beta(4.0, "summed", name, pixels=4096, latent=10)
+        np.testing.assert_allclose([float(n.replace(",", "")) for n in (here, there)], [ours, theirs], rtol=1e-2)
 
 
 def test_the_example_of_a_loss_enters_the_table(monkeypatch, key):

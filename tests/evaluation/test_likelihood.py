@@ -124,3 +124,26 @@ def test_points_have_no_density(x, key):
     recipe = Recipe(model=recipe.model, loss=LOSSES["ae"])
     with pytest.raises(ValueError, match="needs a density"):
         log_likelihood(recipe, params, key, Examples(x))
+
+
+def test_few_effective_samples_are_not_called_log_p(x, key):
+    """A posterior far too narrow, as β = 0 leaves it: the estimate is a bound, and says so."""
+    recipe, params = linear_recipe(spread=0.02)
+    exact = np.asarray(jax.vmap(MODEL.log_marginal)(x)).mean()
+    narrow = log_likelihood(recipe, params, jax.random.clone(key), Examples(x), num_samples=500)
+    assert narrow.log_likelihood < exact - 0.05 and not narrow.converged and narrow.remaining > 0.05
+    recipe, params = linear_recipe(spread=1.5)
+    wide = log_likelihood(recipe, params, jax.random.clone(key), Examples(x), num_samples=500)
+    assert wide.converged and wide.remaining < 0.01
+    one = log_likelihood(recipe, params, key, Examples(x), num_samples=1)
+    assert not one.converged and np.isnan(one.remaining) and one.gains == {}
+
+
+def test_gains_are_paired(x, key):
+    """The error of a gain is that of its own differences, not of the spread over examples."""
+    recipe, params = linear_recipe(spread=3.0)
+    found = log_likelihood(recipe, params, key, Examples(x), num_samples=5000)
+    bounds = list(found.bounds.values())
+    assert list(found.gains) == list(found.bounds)[1:]
+    for (gain, error), (before, spread), (after, _) in zip(found.gains.values(), bounds, bounds[1:], strict=False):
+        assert gain == pytest.approx(after - before, abs=1e-5) and error < spread / 3

@@ -1,57 +1,119 @@
-"""The distance of samples to real images: at chance for the data themselves, far above it for noise."""
+"""Samples against real images: what each measure says of copies, of half the classes, of noise, and of the data."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.linalg
 from squares import SMALL, enter_squares
 
 from vae_jax.data import Examples
 from vae_jax.errors import InputError
-from vae_jax.evaluation import sample_quality, samples
+from vae_jax.evaluation import distances, sample_quality, samples
 from vae_jax.runs import Config, build
 
 
-def test_samples_that_are_the_data_are_at_chance(key, monkeypatch):
-    """A decoder that draws real digits, one that draws their mean, and one that draws noise."""
-    experiment = build(Config(hidden=(4,)))
-    data, recipe = experiment.data, experiment.recipe
-    params = recipe.model.init(jax.random.clone(key), jnp.zeros((8, 8, 1)))
-    pixels = jnp.asarray(data.validation.x, jnp.float32) / 255
-    pixels = jnp.asarray(np.concatenate([pixels, jnp.asarray(data.train.x, jnp.float32) / 255]))
-    images = pixels[jax.random.permutation(jax.random.clone(key), len(pixels))[:356]].reshape(356, -1)
-    flat = jnp.broadcast_to(pixels.mean(axis=0).ravel(), images.shape)
-    noise = jax.random.permutation(jax.random.clone(key), images, axis=1, independent=True)
-    found = []
-    in_order = np.argsort(data.test.y, kind="stable")  # a test set sorted by class is the same test set
-    data = data._replace(test=Examples(data.test.x[in_order], data.test.y[in_order]))
-    for drawn in (images, flat, noise):
-        monkeypatch.setattr(samples, "_samples", lambda *_, drawn=drawn: drawn)
-        found.append(sample_quality(recipe, params, jax.random.clone(key), data))
-    real, mean, scrambled = (quality.feature_mmd2 for quality in found)
-    assert abs(real) < found[0].chance + 2 * found[0].error
-    assert min(mean, scrambled) > 5 * found[0].chance
-    assert found[0].classifier_accuracy > 0.85 and found[0].samples == 356
+@pytest.fixture(scope="module")
+def digits():
+    return build(Config(hidden=(4,)))
 
 
-def test_data_too_small_for_a_classifier_are_refused(key):
-    experiment = build(Config(hidden=(4,)))
-    data, recipe = experiment.data, experiment.recipe
+def quality_of(digits, monkeypatch, draw):
+    """The quality of images that `draw(training pixels, n)` gives in place of a model's samples."""
+    data = digits.data
+    pixels = np.asarray(data.train.x, np.float32) / 255
+    monkeypatch.setattr(samples, "_samples", lambda recipe, params, key, n, y, sampled: draw(pixels, n))
+    return sample_quality(digits.recipe, {}, jax.random.key(1), data)
+
+
+def test_the_data_are_as_good_as_real(digits, monkeypatch):
+    quality = quality_of(digits, monkeypatch, lambda x, n: x[np.random.RandomState(3).permutation(len(x))[:n]])
+    assert quality.samples == 359 and quality.features == "64 pixels"
+    assert quality.model.frechet < 1.2 * quality.real.frechet
+    assert abs(quality.model.kernel) < abs(quality.real.kernel) + 4 * quality.model.kernel_error
+    for name in ("precision", "recall", "coverage"):
+        assert abs(getattr(quality.model, name) - getattr(quality.real, name)) < 0.05
+    assert quality.nearest == 0 < quality.nearest_real  # they are the training images
+
+
+def test_twenty_copied_images_are_not_mistaken_for_a_model(digits, monkeypatch):
+    quality = quality_of(digits, monkeypatch, lambda x, n: x[np.arange(n) % 20])
+    assert quality.nearest == 0 and quality.model.precision > 0.85
+    assert quality.model.recall < 0.3 * quality.real.recall and quality.model.coverage < 0.4 * quality.real.coverage
+    assert quality.model.frechet > 3 * quality.real.frechet
+
+
+def test_missing_classes_are_seen(digits, monkeypatch):
+    half = np.flatnonzero(digits.data.train.y < 5)
+    quality = quality_of(digits, monkeypatch, lambda x, n: x[half[np.random.RandomState(3).permutation(len(half))[:n]]])
+    assert quality.model.recall < 0.75 * quality.real.recall
+    assert quality.model.frechet > 3 * quality.real.frechet
+    assert quality.model.kernel > quality.real.kernel + 10 * quality.model.kernel_error
+
+
+def test_noise_is_nothing_like_them(digits, monkeypatch):
+    """Each pixel from its own marginal: noise that lights pixels that are always dark is no better for it."""
+    random = np.random.RandomState(0)
+    shuffle = lambda x, n: np.stack([random.permutation(column)[:n] for column in x.reshape(len(x), -1).T], axis=1)
+    quality = quality_of(digits, monkeypatch, lambda x, n: shuffle(x, n).reshape(n, 8, 8, 1))
+    assert quality.model.precision < 0.2 and quality.model.frechet > 3 * quality.real.frechet
+    worse = quality_of(digits, monkeypatch, lambda x, n: random.rand(n, 8, 8, 1).astype(np.float32))
+    assert worse.model.frechet > quality.model.frechet and worse.model.kernel > quality.model.kernel
+
+
+def test_two_runs_share_their_space(digits):
+    """What is compared does not depend on the model or its seed."""
+    params = [digits.recipe.model.init(jax.random.key(seed), jnp.zeros((8, 8, 1))) for seed in (1, 2)]
+    one, other = (sample_quality(digits.recipe, p, jax.random.key(0), digits.data) for p in params)
+    assert one.real == other.real and one.model != other.model
+
+
+def test_any_features_can_be_named(digits):
+    params = digits.recipe.model.init(jax.random.key(1), jnp.zeros((8, 8, 1)))
+
+    def rows(images):
+        return images.sum(axis=(2, 3))
+
+    quality = sample_quality(digits.recipe, params, jax.random.key(0), digits.data, features=rows)
+    assert quality.features == "rows"
+    with pytest.raises(InputError, match=r"the features of 359 images are \(359, 8, 8, 1\); expected finite"):
+        sample_quality(digits.recipe, params, jax.random.key(0), digits.data, features=lambda x: x)
+
+
+def test_the_frechet_distance_is_scipys():
+    random = np.random.RandomState(0)
+    a, b = random.randn(400, 5) @ random.randn(5, 5), 0.5 + random.randn(300, 5)
+    root = scipy.linalg.sqrtm(np.cov(a.T) @ np.cov(b.T)).real
+    expected = np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(np.cov(a.T) + np.cov(b.T) - 2 * root)
+    assert samples.frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
+    assert samples.frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_kernel_distance_is_the_sum_by_hand():
+    random = np.random.RandomState(0)
+    a, b = random.randn(40, 3), 1 + random.randn(40, 3)
+    k = lambda u, v: (np.einsum("id,jd->ij", u, v) / 3 + 1) ** 3
+    within = sum((k(u, u).sum() - np.trace(k(u, u))) / (40 * 39) for u in (a, b))
+    assert samples.kernel_distance(a, b)[0] == pytest.approx(within - 2 * k(a, b).mean())  # each part is all of them
+
+
+def test_precision_and_recall_by_hand():
+    """Two clusters: samples in one of them are all plausible, and half of the real ones are never seen."""
+    random = np.random.RandomState(0)
+    one, other = random.randn(200, 2), random.randn(100, 2)
+    real = np.concatenate([other, other + 100])
+    found = distances(one, real)
+    assert found.precision > 0.9 and 0.45 < found.recall < 0.51 and 0.4 < found.coverage < 0.51
+    assert found.density == pytest.approx(distances(one, other).density, rel=1e-6)
+
+
+def test_what_cannot_be_compared_is_refused(digits):
+    data, recipe = digits.data, digits.recipe
     few = data._replace(test=Examples(data.test.x[:7], data.test.y[:7]))
-    with pytest.raises(InputError, match="digits is too small: 7 test images"):
-        sample_quality(recipe, {}, key, few)
-    with pytest.raises(InputError, match="has no labels"):
-        sample_quality(recipe, {}, key, data._replace(train=Examples(data.train.x)))
-
-
-def test_chance_is_what_real_images_score(key):
-    """Two halves of one law: the statistic is above the 95th percentile about once in twenty."""
-    a, b = jax.random.normal(jax.random.clone(key), (2, 800, 4))
-    chance = np.asarray(samples._chance(jax.random.clone(key), a, b, 4, 100, 200))
-    found = [
-        float(samples._parts(*jax.random.normal(jax.random.fold_in(key, i), (2, 400, 4)), 4).mean()) for i in range(60)
-    ]
-    assert 0.7 < np.std(chance) / np.std(found) < 1.4
+    with pytest.raises(InputError, match="digits is too small: 7 test images; expected at least 10"):
+        sample_quality(recipe, {}, jax.random.key(0), few)
+    with pytest.raises(ValueError, match=r"expected features \[n, d\] and \[m, d\] of at least 10; got \(5, 2\)"):
+        distances(np.zeros((5, 2)), np.zeros((20, 2)))
 
 
 def test_binary_data_are_compared_with_binary_samples(key, monkeypatch):
@@ -63,4 +125,4 @@ def test_binary_data_are_compared_with_binary_samples(key, monkeypatch):
         samples._samples(experiment.recipe, params, jax.random.clone(key), 4, None, binary) for binary in (True, False)
     )
     assert set(np.unique(drawn)) == {0.0, 1.0} and np.asarray(means).min() > 0
-    assert drawn.shape == (4, 144)
+    assert drawn.shape == (4, 12, 12, 1)

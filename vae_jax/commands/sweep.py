@@ -18,9 +18,10 @@ from vae_jax.commands.tables import tables
 from vae_jax.evaluation.populations import (
     MEASURES,
     Row,
-    half_width,
+    about_intervals,
     identity,
     in_order,
+    in_words,
     name_of,
     setting,
     settings,
@@ -111,10 +112,9 @@ def report(entries: Sequence[Row], models: int, seconds: float, out: Path) -> st
     for entry in entries:
         line = "".join(f"{entry.get(name, '')!s:>16}" for name in names)
         for name in MEASURES:
-            mean = entry[name]["mean"]
-            line += f"{f'{mean:.2f} ± {half_width(entry[name]):.2f}':>16}"
+            line += f"{in_words(entry[name], 2):>16}"
         lines.append(line + (f"   {entry['diverged']} diverged" if entry["diverged"] else ""))
-    lines.append(f"{models} models in {seconds:.1f} s; ±: 95 % interval over seeds. Nats per test image.")
+    lines.append(f"{models} models in {seconds:.1f} s. {about_intervals(entries)} Nats per test image.")
     return "\n".join(
         ["", *lines, f"See {out / 'rate_distortion.png'}, {out / 'traversals.png'} and {out / 'results.csv'}."]
     )

@@ -106,4 +106,4 @@ def grid(size: int) -> Factors:
     def images(start: int, stop: int) -> Array:
         return render_all(factors_of(jnp.arange(start, stop)), size=size)
 
-    return Factors(NAMES, SIZES, images)
+    return Factors(NAMES, SIZES, images, aside=("shape",))  # as Chen et al. do on dSprites

@@ -34,12 +34,14 @@ class Factors(NamedTuple):
       sizes: how many values each has, counted from 0.
       images: `(start, stop)` -> `[stop − start, height, width, channels]` uint8, that part of the grid.
       copies: how many images there are of each combination, one after another, where more than the factors varies.
+      aside: factors that the published `mig_chen` of this data set leaves out.
     """
 
     names: tuple[str, ...]
     sizes: tuple[int, ...]
     images: Callable[[int, int], Any]
     copies: int = 1
+    aside: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:

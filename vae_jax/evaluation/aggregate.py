@@ -28,7 +28,8 @@ class AggregateTerms(NamedTuple):
       total_correlation: KL(q(z) ‖ Π_j q(z_j)).
       dimension_wise_kl: Σ_j KL(q(z_j) ‖ N(0, 1)).
       rate: their sum, log q(z|x) − log p(z) of the same codes.
-      kl_per_latent: KL(q(z_j) ‖ N(0, 1)), `[latent]`.
+      kl_per_latent: KL(q(z_j) ‖ N(0, 1)), `[latent]`; the estimate of a small one may be negative.
+      kl_per_latent_error: their standard errors, `[latent]`.
       samples: how many codes.
       data_size: N, how many posteriors.
     """
@@ -38,6 +39,7 @@ class AggregateTerms(NamedTuple):
     dimension_wise_kl: tuple[float, float]
     rate: tuple[float, float]
     kl_per_latent: np.ndarray
+    kl_per_latent_error: np.ndarray
     samples: int
     data_size: int
 
@@ -58,13 +60,15 @@ def aggregate_posterior(
       progress: whether to show a bar if it takes longer than two seconds.
 
     Raises:
-      ValueError: posteriors that are not normal.
+      ValueError: posteriors that are not normal, or not `[N, latent]`.
 
     References: Hoffman & Johnson, *ELBO surgery*, 2016; Chen et al. 2018.
     """
     if not isinstance(posterior, Normal):
         raise ValueError(f"the aggregate posterior needs normal posteriors; got {type(posterior).__name__}.")
     mean, log_var = jnp.asarray(posterior.mean), jnp.asarray(posterior.log_var)
+    if mean.ndim != 2 or log_var.shape != mean.shape:
+        raise ValueError(f"expected mean and log_var of shape [N, latent]; got {mean.shape} and {log_var.shape}.")
     n = len(mean)
     key_rows, key_noise = jax.random.split(use(key, "aggregate posterior"))
     rows = jax.random.permutation(key_rows, n)[:samples]
@@ -79,6 +83,7 @@ def aggregate_posterior(
         mean_and_error((marginals - prior).sum(axis=1)),
         mean_and_error(conditional - prior.sum(axis=1)),
         (marginals - prior).mean(axis=0),
+        (marginals - prior).std(axis=0, ddof=1) / np.sqrt(len(rows)),
         len(rows),
         n,
     )

@@ -9,10 +9,11 @@ import numpy as np
 from jax import Array, lax
 
 from vae_jax.data.table import Examples
+from vae_jax.distributions.base import mean_of
 from vae_jax.keys import use
-from vae_jax.losses.elbo import Terms
+from vae_jax.losses.elbo import Terms, elbo_terms
 from vae_jax.models.vae import Params
-from vae_jax.training.pure import batch_loss, example_loss, example_terms
+from vae_jax.training.pure import batch_loss, example_loss, example_parts, example_terms
 from vae_jax.training.recipe import Hyper, Recipe
 
 CHUNK = 500  # examples at a time on the device
@@ -56,7 +57,8 @@ def evaluate_elbo(
         over full batches of the training size.
 
     Returns:
-      `negative_elbo`, `negative_elbo_error` (standard error of the mean), `distortion`, `rate` in nats per example;
+      `negative_elbo`, `distortion` and `rate` in nats per example, with `negative_elbo_error` and `rate_error`, their
+      standard errors (the rate to a prior without a closed form is an estimate, and may be negative);
       `rate_per_latent`, a list; `mean_squared_error`, summed over pixels, of the mean of p(x|z) at the posterior mean;
       `active_units` over these data; `examples`; and, with `hyper`, `loss`.
     """
@@ -71,9 +73,10 @@ def evaluate_elbo(
         "negative_elbo_error": error,
         "distortion": float(distortion.mean()),
         "rate": float(rate.mean()),
+        "rate_error": mean_and_error(rate)[1],
         "rate_per_latent": kl.mean(axis=0).tolist(),
         "mean_squared_error": float(squared_error.mean()),
-        "active_units": int(active_units(terms.posterior.mean)),
+        "active_units": int(active_units(terms.posterior)),
         "examples": len(rate),
     }
     if hyper is not None:
@@ -124,8 +127,8 @@ def reconstruct(recipe: Recipe, params: Params, key: Array, data: Examples, hype
         x = recipe.preprocess(key_pixels, example.x)
         corrupt = recipe.loss.corrupt
         seen = x if corrupt is None else corrupt(key_corruption, x, **recipe.loss.at(jnp.inf, hyper))
-        code = recipe.model.encode(params, seen, example.y).mean
-        return Reconstruction(x, seen, recipe.model.decode(params, code, example.y).mean)
+        code = mean_of(recipe.model.encode(params, seen, example.y))
+        return Reconstruction(x, seen, mean_of(recipe.model.decode(params, code, example.y)))
 
     keys = jax.random.split(use(key, "reconstruction"), data.x.shape[0])
     return jax.vmap(one)(keys, recipe.labelled(data))
@@ -133,14 +136,14 @@ def reconstruct(recipe: Recipe, params: Params, key: Array, data: Examples, hype
 
 @partial(jax.jit, static_argnums=0)
 def _all_terms(recipe: Recipe, params: Params, key: Array, data: Examples) -> tuple[Terms, Array]:
-    """The terms of every example, and the squared error of its reconstruction from the posterior mean."""
+    """The terms of every example, with the posterior's mean for the posterior; and the squared error of its
+    reconstruction from that mean, against the x that was encoded."""
 
     def one(inputs):
-        key, example = inputs
-        key_terms, key_pixels = jax.random.split(key)
-        terms = example_terms(recipe, params, key_terms, example)
-        decoded = recipe.model.decode(params, terms.posterior.mean, example.y).mean
-        return terms, jnp.sum(jnp.square(decoded - recipe.preprocess(key_pixels, example.x)))
+        key, x, encode, decode, prior = example_parts(recipe, params, *inputs)
+        terms = elbo_terms(key, x, encode, decode, prior)
+        mean = mean_of(terms.posterior)
+        return terms._replace(posterior=mean), jnp.sum(jnp.square(mean_of(decode(mean)) - x))
 
     return lax.map(one, (jax.random.split(key, data.x.shape[0]), data), batch_size=CHUNK)
 

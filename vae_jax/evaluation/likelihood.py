@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array, lax
 
 from vae_jax.data.table import Examples
-from vae_jax.distributions.base import draw
+from vae_jax.distributions.base import draw, total
 from vae_jax.evaluation.elbo import mean_and_error
 from vae_jax.keys import use
 from vae_jax.models.vae import Params
@@ -18,21 +18,29 @@ from vae_jax.training.recipe import Recipe
 
 IMAGES = 20  # at a time: with a chunk of samples for each, enough rows to fill the matrix units
 CALL = 500  # images per call of the compiled program, between two updates of progress
+CONVERGED = 0.05  # nats that more samples may still add to what is called converged
 
 
 class LogLikelihood(NamedTuple):
     """An estimate of the mean of log p(x), in nats per example.
 
     Attributes:
-      log_likelihood: the mean over examples; a lower bound in expectation, which tightens as samples grow.
+      log_likelihood: the mean over examples; a lower bound in expectation, which tightens as samples grow. Read it as
+        log p(x) only where `converged`.
       error: its standard error over examples: how much another test set of this size may differ.
       sampling_error: its standard error from the importance samples alone, for these examples; by the delta method, so
         unreliable for a handful of samples.
-      effective_samples: mean over examples of (Σw)²/Σw², of `samples`.
+      effective_samples: (Σw)²/Σw², of `samples`: the harmonic mean over examples, which counts those with few.
       samples: importance samples per example.
       per_example: `[n]`.
       bounds: k -> (mean, error) of the bound with k samples (Burda et al. 2016, eq. 8), from the same weights in groups
         of k; the first is the ELBO, the last `log_likelihood`. Groups nest, so the bound never falls with k.
+      gains: k -> (mean, error) of what the bound of each example gained over the number of samples before: the error of
+        the gain itself, without the spread of the examples.
+      remaining: about what more samples would still add, in nats: the larger of ½ (Σw²/(Σw)² − 1/k), the bias to first
+        order, and the gains continued at the power of k at which they fell. An extrapolation, too small where the
+        weights have heavy tails. NaN for one sample.
+      converged: whether that is below 0.05 nats.
     """
 
     log_likelihood: float
@@ -42,6 +50,9 @@ class LogLikelihood(NamedTuple):
     samples: int
     per_example: np.ndarray
     bounds: dict[int, tuple[float, float]]
+    gains: dict[int, tuple[float, float]]
+    remaining: float
+    converged: bool
 
 
 def log_likelihood(
@@ -85,14 +96,36 @@ def log_likelihood(
     log_squares, *bounds = (np.concatenate(parts)[:n] for parts in zip(*estimates, strict=True))
     per_example, samples = bounds[-1], chunks * chunk
     inverse = np.exp(log_squares - 2 * (per_example + np.log(samples)))  # Σw²/(Σw)²
+    rungs = ladder(chunks, chunk)
+    gains = {k: mean_and_error(b - a) for k, a, b in zip(rungs[1:], bounds, bounds[1:], strict=False)}
+    remaining = max(0.5 * float(np.mean(inverse - 1 / samples)), _continued(rungs, gains)) if gains else float("nan")
     return LogLikelihood(
         *mean_and_error(per_example),
         float(np.sqrt(np.sum(np.maximum(inverse - 1 / samples, 0))) / n),
-        float(np.mean(1 / inverse)),
+        float(1 / np.mean(inverse)),
         samples,
         per_example,
-        {k: mean_and_error(bound) for k, bound in zip(ladder(chunks, chunk), bounds, strict=True)},
+        {k: mean_and_error(bound) for k, bound in zip(rungs, bounds, strict=True)},
+        gains,
+        remaining,
+        remaining < CONVERGED,
     )
+
+
+def _continued(rungs: list[int], gains: dict[int, tuple[float, float]]) -> float:
+    """What the gains add up to beyond the last rung, if the gain per unit of log k goes on falling as k^−a.
+
+    a is 1 where the weights have a variance, and smaller where they have heavy tails. One gain alone is counted once
+    more.
+    """
+    logs = np.log(rungs)
+    rates = np.array([gains[k][0] for k in rungs[1:]]) / np.diff(logs)
+    if rates[-1] <= 0 or len(rates) == 1:
+        return max(gains[rungs[-1]][0], 0.0)
+    middles = (logs[1:] + logs[:-1]) / 2
+    fall = np.log(max(rates[-2], 1e-12) / rates[-1]) / (middles[-1] - middles[-2])
+    fall = max(float(fall), 0.1)
+    return float(rates[-1] * np.exp(-fall * (logs[-1] - middles[-1])) / fall)
 
 
 def split(num_samples: int, chunk: int) -> tuple[int, int]:
@@ -128,7 +161,9 @@ def _estimate(recipe: Recipe, params: Params, keys: Array, data: Examples, chunk
 
         def log_weight(key):
             z = draw(posterior, key)
-            return model.decode(params, z, y).log_prob(x) + prior.log_prob(z) - posterior.log_prob(z)
+            return (
+                total(model.decode(params, z, y).log_prob(x)) + total(prior.log_prob(z)) - total(posterior.log_prob(z))
+            )
 
         def body(log_squares, index):
             weights = jax.vmap(log_weight)(jax.random.split(jax.random.fold_in(key_samples, index), chunk))

@@ -1,5 +1,6 @@
 """The results of a population: a row for each model, and means over seeds with their intervals."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -106,8 +107,20 @@ def varied(entries: Sequence[Row]) -> list[str]:
 
 
 def half_width(measure: Row) -> float:
-    """Half the width of an interval; 0 where there is none."""
-    return 0.0 if measure["interval"] is None else (measure["interval"][1] - measure["interval"][0]) / 2
+    """Half the width of an interval; NaN where there is none, as with one seed."""
+    return float("nan") if measure["interval"] is None else (measure["interval"][1] - measure["interval"][0]) / 2
+
+
+def in_words(measure: Row, digits: int) -> str:
+    """The mean and its interval, `12.34 ± 0.05`; the mean alone where there is no interval."""
+    half = half_width(measure)
+    return f"{measure['mean']:.{digits}f}" + ("" if math.isnan(half) else f" ± {half:.{digits}f}")
+
+
+def about_intervals(entries: Sequence[Row]) -> str:
+    """What ± means in a table, or why it is not there."""
+    alone = all(entry["seeds"] - entry["diverged"] < 2 for entry in entries)
+    return "One seed for each setting, so no intervals." if alone else "±: 95 % interval over seeds."
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:

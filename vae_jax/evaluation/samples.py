@@ -1,66 +1,81 @@
-"""How far a model's samples are from real images, in the features of a classifier trained here on the real ones."""
+"""How a model's samples compare with real images: Fréchet and kernel distances, what they cover, what they copy."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
 from vae_jax.data.table import Dataset, Examples
-from vae_jax.distributions.base import draw
+from vae_jax.distributions.base import draw, mean_of
 from vae_jax.errors import InputError
 from vae_jax.keys import use
-from vae_jax.losses.mmd_vae import mmd2
 from vae_jax.models.vae import Params
 from vae_jax.training.recipe import Recipe
 
-FITTED = 20_000  # real images that the classifier sees, at most
+Features = Callable[[np.ndarray], np.ndarray]
+MOST = 5000  # images of each kind, at most
+RAW = 1024  # pixels, up to which the features are the pixels themselves
+NEIGHBOURS = 5
+SUBSETS, SUBSET = 20, 500  # of the kernel distance
+FEWEST = 2 * NEIGHBOURS  # images that every measure is defined for
+
+
+class Distances(NamedTuple):
+    """How a set of images compares with a set of real ones, in a space of features.
+
+    Attributes:
+      frechet: the Fréchet distance of two normals, |m − m'|² + tr(C + C' − 2 (C C')^½): FID in the features of
+        Inception. Biased up, the more the fewer images there are.
+      kernel: squared maximum mean discrepancy of the kernel (a·b/features + 1)³: KID in the features of Inception.
+        Unbiased, so it can be negative.
+      kernel_error: its standard error over random parts.
+      precision: the share of images inside the region of the real ones, the balls that reach to the fifth neighbour.
+      recall: the share of real images inside the region of these.
+      density: how many balls of real images an image lies in, over 5; not bounded by 1.
+      coverage: the share of real images that have one of these inside their own ball.
+
+    References: Heusel et al., *GANs trained by a two time-scale update rule*, 2017; Bińkowski et al., *Demystifying MMD
+    GANs*, 2018; Kynkäänniemi et al., *Improved precision and recall metric*, 2019; Naeem et al., *Reliable fidelity and
+    diversity metrics*, 2020.
+    """
+
+    frechet: float
+    kernel: float
+    kernel_error: float
+    precision: float
+    recall: float
+    density: float
+    coverage: float
 
 
 class SampleQuality(NamedTuple):
-    """A two-sample statistic. This is not FID: features and statistic differ, so published numbers do not compare.
+    """Samples of a model against test images, beside what training images get.
 
     Attributes:
-      feature_mmd2: squared maximum mean discrepancy between samples and test images, unbiased, on features of mean 0
-        and variance 1 over test images; RBF kernel exp(−|a − b|²/(2·features)).
-      error: its standard error, over disjoint parts of the samples.
-      chance: the 95th percentile of the same statistic, from as many images in as many parts, between training images
-        and test images.
-      classifier_accuracy: that of the classifier on test images.
-      samples: how many of each.
+      model: of the samples.
+      real: the same of as many training images: what is as good as real.
+      nearest: the median distance of a sample to its nearest training image, in the space of features.
+      nearest_real: the same of a test image. A model whose samples are far nearer has memorised.
+      features: which space.
+      samples: how many of each kind; the Fréchet distance depends on it.
     """
 
-    feature_mmd2: float
-    error: float
-    chance: float
-    classifier_accuracy: float
+    model: Distances
+    real: Distances
+    nearest: float
+    nearest_real: float
+    features: str
     samples: int
 
 
-def train_classifier(x: np.ndarray, y: np.ndarray) -> Any:
-    """scikit-learn's perceptron with one hidden layer of 256, stopped early on a tenth of the data.
-
-    Args:
-      x: `[n, pixels]` in [0, 1].
-      y: `[n]` labels.
-    """
-    from sklearn.neural_network import MLPClassifier
-
-    return MLPClassifier((256,), max_iter=100, early_stopping=True, random_state=0).fit(x, y)
-
-
-def classifier_of(recipe: Recipe, key: Array, data: Dataset) -> Any:
-    """`train_classifier` on up to 20,000 training images, taken at random, as the model sees them."""
-    x, y = _seen(recipe, use(key, "classifier"), data.train)
-    return train_classifier(x, y)
-
-
 def sample_quality(
-    recipe: Recipe, params: Params, key: Array, data: Dataset, *, classifier: Any = None, parts: int = 4
+    recipe: Recipe, params: Params, key: Array, data: Dataset, *, features: Features | None = None
 ) -> SampleQuality:
-    """Compare samples of the model with test images, in the hidden layer of a classifier of real images.
+    """Compare samples of the model with test images. No labels are needed, and the space is the same for every model.
 
     Where all real pixels are black or white, samples are draws from p(x|z); elsewhere its means, as in the pictures.
 
@@ -68,63 +83,133 @@ def sample_quality(
       recipe: that of a model trained to generate from its prior.
       params: those of the model.
       key: a typed key.
-      data: labelled; the classifier learns from the training part.
-      classifier: from `classifier_of`; trained here by default.
-      parts: the statistic is the mean over this many random parts of up to 500 samples and 500 test images.
+      data: the data set.
+      features: images `[n, *shape]` as the model sees them -> `[n, features]`, such as a pretrained network's; by
+        default the pixels, or from 1,024 numbers on a fixed random projection of them, which keeps distances.
 
     Raises:
-      InputError: data without labels, or too few; or a loss that matches its codes to no prior.
-
-    Reference: Gretton et al., *A kernel two-sample test*, 2012, eq. 3.
+      InputError: a loss that matches its codes to no prior, or fewer than ten test images.
     """
-    _expect_labels(data, parts)
     if not recipe.loss.uses_prior:
         raise InputError(f"the codes of {recipe.loss.name} are held to no prior that could be sampled from")
+    if min(len(data.train.x), len(data.test.x)) < FEWEST:
+        raise InputError(f"{data.name} is too small: {len(data.test.x)} test images; expected at least {FEWEST}")
     key = use(key, "sample quality")
-    size = min(500, len(data.test.x) // parts)
-    n = parts * size
-    if classifier is None:
-        classifier = classifier_of(recipe, use(key, "classifier"), data)
-    train, _ = _seen(recipe, use(key, "train"), data.train)
-    test, y = _seen(recipe, use(key, "test"), data.test)
-    labels = jnp.asarray(y[:n]) if recipe.loss.conditional else None
+    n = min(MOST, len(data.train.x), len(data.test.x))
+    name = getattr(features, "__name__", "features of the caller")
+    if features is None:
+        features, name = default_features(data.test.x.shape[1:])
+    train, other = (_seen(recipe, use(key, part), data.train) for part in ("train", "other"))
+    test = _seen(recipe, use(key, "test"), data.test)
+    labels = jnp.asarray(data.test.y[:n]) if recipe.loss.conditional and data.test.y is not None else None
     black_or_white = bool(np.all((test == 0) | (test == 1)))
     drawn = np.asarray(_samples(recipe, params, use(key, "samples"), n, labels, black_or_white))
-    features = [_features(classifier, part) for part in (drawn, test, train)]
-    middle, scale = features[1].mean(axis=0), np.maximum(features[1].std(axis=0), 1e-6)
-    samples, real, other = (jnp.asarray((part - middle) / scale, jnp.float32) for part in features)
-    values = np.asarray(_parts(samples, real[:n], parts), np.float64)
-    chance = np.asarray(_chance(use(key, "chance"), other, real, parts, size, 40))
+    sampled, real, held, all_train = (_checked(features, x) for x in (drawn, other[:n], test[:n], train))
     return SampleQuality(
-        float(values.mean()),
-        float(values.std(ddof=1) / np.sqrt(parts)),
-        float(np.quantile(chance, 0.95)),
-        float(classifier.score(test, y)),
+        distances(sampled, held),
+        distances(real, held),
+        float(np.median(_nearest(sampled, all_train))),
+        float(np.median(_nearest(held, all_train))),
+        name,
         n,
     )
 
 
-def _expect_labels(data: Dataset, parts: int) -> None:
-    if data.train.y is None or data.test.y is None:
-        raise InputError(f"{data.name} has no labels, which the feature classifier needs")
-    fewest = np.bincount(data.train.y).min()
-    if len(data.test.x) < 2 * parts or fewest < 10:
-        raise InputError(
-            f"{data.name} is too small: {len(data.test.x)} test images and {fewest} training images of some class; "
-            f"expected at least {2 * parts} and 10"
-        )
+def default_features(shape: tuple[int, ...]) -> tuple[Features, str]:
+    """The pixels, or a fixed random projection of many; and its name."""
+    pixels = int(np.prod(shape))
+    if pixels <= RAW:
+        return lambda x: x.reshape(len(x), -1), f"{pixels} pixels"
+    matrix = np.random.RandomState(0).randn(pixels, RAW).astype(np.float32) / np.float32(np.sqrt(RAW))
+    return lambda x: x.reshape(len(x), -1) @ matrix, f"{pixels:,} pixels projected to {RAW:,}, NumPy's RandomState(0)"
 
 
-def _seen(recipe: Recipe, key: Array, data: Examples) -> tuple[np.ndarray, np.ndarray]:
-    """Images as the model sees them, flat, `[n, pixels]`, and their labels; up to 20,000 in random order."""
+def distances(a: np.ndarray, real: np.ndarray) -> Distances:
+    """Every measure of `Distances`, of features `[n, features]` against real ones `[m, features]`.
+
+    Raises:
+      ValueError: fewer than ten of either, or other features.
+    """
+    if a.ndim != 2 or real.ndim != 2 or a.shape[1] != real.shape[1] or min(len(a), len(real)) < FEWEST:
+        raise ValueError(f"expected features [n, d] and [m, d] of at least {FEWEST}; got {a.shape} and {real.shape}.")
+    radius, radius_real = _radius(a), _radius(real)
+    between = _squares(a, real)
+    inside, inside_other = between <= radius_real[None], between <= radius[:, None]
+    return Distances(
+        frechet_distance(a, real),
+        *kernel_distance(a, real),
+        float(inside.any(axis=1).mean()),
+        float(inside_other.any(axis=0).mean()),
+        float(inside.sum(axis=1).mean() / NEIGHBOURS),
+        float(inside.any(axis=0).mean()),
+    )
+
+
+def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """|m − m'|² + tr(C + C' − 2 (C C')^½) of the means and covariances of two sets `[n, features]`."""
+    parts = [(part.mean(axis=0), np.atleast_2d(np.cov(part.T))) for part in (np.asarray(x, np.float64) for x in (a, b))]
+    (mean, covariance), (other_mean, other) = parts
+    values, vectors = np.linalg.eigh(covariance)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ other @ root), 0)).sum()
+    distance = np.sum(np.square(mean - other_mean)) + np.trace(covariance) + np.trace(other) - 2 * cross
+    return float(max(distance, 0.0))
+
+
+def kernel_distance(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """The unbiased squared discrepancy under (x·y/features + 1)³: the mean over random parts, and its error."""
+    random, size = np.random.RandomState(0), min(SUBSET, len(a), len(b))
+
+    def of_part(u: np.ndarray, v: np.ndarray) -> float:
+        within = [(x @ x.T / x.shape[1] + 1) ** 3 for x in (u, v)]
+        same = sum((k.sum() - np.trace(k)) / (size * (size - 1)) for k in within)
+        return float(same - 2 * np.mean((u @ v.T / u.shape[1] + 1) ** 3))
+
+    values = [
+        of_part(*(x[random.permutation(len(x))[:size]].astype(np.float64) for x in (a, b))) for _ in range(SUBSETS)
+    ]
+    return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(SUBSETS))
+
+
+def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared distances `[n, m]`."""
+    a, b = (np.asarray(x, np.float32) for x in (a, b))
+    found = np.sum(np.square(a), axis=1)[:, None] + np.sum(np.square(b), axis=1)[None] - 2 * a @ b.T
+    return np.maximum(found, 0.0)
+
+
+def _radius(a: np.ndarray) -> np.ndarray:
+    """The squared distance of each point to its fifth neighbour, `[n]`."""
+    squares = _squares(a, a)
+    np.fill_diagonal(squares, 0.0)
+    return np.partition(squares, NEIGHBOURS, axis=1)[:, NEIGHBOURS]
+
+
+def _nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The distance of each of `a` to the nearest of `b`, `[n]`."""
+    found = np.full(len(a), np.inf, np.float32)
+    for start in range(0, len(b), 4096):
+        found = np.minimum(found, _squares(a, b[start : start + 4096]).min(axis=1))
+    return np.sqrt(found)
+
+
+def _checked(features: Features, x: np.ndarray) -> np.ndarray:
+    found = np.asarray(features(x))
+    if found.ndim != 2 or len(found) != len(x) or not np.isfinite(found).all():
+        raise InputError(f"the features of {len(x)} images are {found.shape}; expected finite [{len(x)}, features]")
+    return found
+
+
+def _seen(recipe: Recipe, key: Array, data: Examples) -> np.ndarray:
+    """Images as the model sees them, in random order, at most 50,000."""
     key_rows, key_pixels = jax.random.split(key)
-    rows = np.asarray(jax.random.permutation(key_rows, len(data.x)))[:FITTED]
-    return np.asarray(_flat(recipe, key_pixels, jnp.asarray(data.x[rows]))), np.asarray(data.y[rows])
+    rows = np.asarray(jax.random.permutation(key_rows, len(data.x)))[: 10 * MOST]
+    return np.asarray(_preprocessed(recipe, key_pixels, jnp.asarray(data.x[rows])))
 
 
 @partial(jax.jit, static_argnums=0)
-def _flat(recipe: Recipe, key: Array, x: Array) -> Array:
-    return jax.vmap(lambda key, x: jnp.ravel(recipe.preprocess(key, x)))(jax.random.split(key, x.shape[0]), x)
+def _preprocessed(recipe: Recipe, key: Array, x: Array) -> Array:
+    return recipe.seen(key, x)
 
 
 @partial(jax.jit, static_argnums=(0, 3, 5))
@@ -132,30 +217,6 @@ def _samples(recipe: Recipe, params: Params, key: Array, n: int, y: Array | None
     def one(key, y):
         key_z, key_x = jax.random.split(key)
         p = recipe.model.decode(params, draw(recipe.model.latent_prior(params, y), key_z), y)
-        return jnp.ravel(draw(p, key_x) if sampled else p.mean)
+        return draw(p, key_x) if sampled else mean_of(p)
 
     return jax.vmap(one)(jax.random.split(key, n), y)
-
-
-def _features(classifier: Any, x: np.ndarray) -> np.ndarray:
-    """The hidden layer, `[n, 256]`."""
-    return np.maximum(x @ classifier.coefs_[0] + classifier.intercepts_[0], 0)
-
-
-@partial(jax.jit, static_argnums=2)
-def _parts(a: Array, b: Array, parts: int) -> Array:
-    """The statistic of each of several parts, `[parts]`."""
-    return lax.map(lambda pair: mmd2(*pair), tuple(part.reshape(parts, -1, part.shape[1]) for part in (a, b)))
-
-
-@partial(jax.jit, static_argnums=(3, 4, 5))
-def _chance(key: Array, a: Array, b: Array, parts: int, size: int, repeats: int) -> Array:
-    """The mean statistic over random parts of two sets of real images, redrawn each time, `[repeats]`."""
-    size = min(size, len(a) // parts)
-
-    def one(index):
-        keys = jax.random.split(jax.random.fold_in(key, index))
-        drawn = (x[jax.random.permutation(k, len(x))[: parts * size]] for k, x in zip(keys, (a, b), strict=True))
-        return _parts(*drawn, parts).mean()
-
-    return lax.map(one, jnp.arange(repeats))

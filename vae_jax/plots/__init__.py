@@ -14,6 +14,7 @@ from vae_jax.plots.charts import (
 )
 from vae_jax.plots.generated import draw_epoch
 from vae_jax.plots.images import animation, decoded_plane, grid, image_rows, samples
+from vae_jax.plots.measured import verdict
 from vae_jax.plots.sweep import rate_distortion, scores
 from vae_jax.plots.table import PLOTS, Plot, Subject, draw_all, register
 from vae_jax.plots.traversals import draw_traversals
@@ -43,4 +44,5 @@ __all__ = [
     "samples",
     "save",
     "scores",
+    "verdict",
 ]

@@ -49,17 +49,29 @@ def latent_scatter(means: np.ndarray, labels: np.ndarray | None, path: Path) -> 
     return save(figure, path)
 
 
-def aggregate_posterior(codes: np.ndarray, path: Path, *, most: int = 12) -> Path:
-    """Histograms of the sampled codes `[n, latent]` of a data set, one panel each, with the density of N(0, 1)."""
+def aggregate_posterior(codes: np.ndarray, path: Path, *, prior: np.ndarray | None = None, most: int = 12) -> Path:
+    """Histograms of the sampled codes `[n, latent]` of a data set, one panel each, with their prior.
+
+    Args:
+      codes: `[n, latent]`.
+      path: where to write the PNG.
+      prior: samples of it, `[m, latent]`; None for N(0, I), whose density is drawn.
+      most: latents that are shown.
+    """
     shown = min(codes.shape[1], most)
     columns = min(shown, 4)
     rows = -(-shown // columns)
     figure = canvas(3 * columns, 2.3 * rows + 0.4)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    edges = np.linspace(-4, 4, 61)
     for j, axis in enumerate(axes[:shown]):
-        axis.hist(np.clip(codes[:, j], -4, 4), edges, density=True, alpha=0.6, label="codes")
-        axis.plot(edges, np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi), "k", lw=1, label="N(0, 1)")
+        both = codes[:, j] if prior is None else np.concatenate([codes[:, j], prior[:, j]])
+        low, high = np.quantile(both, [0.001, 0.999])
+        edges = np.linspace(min(low, -4), max(high, 4), 61)
+        axis.hist(codes[:, j], edges, density=True, alpha=0.6, label="codes")
+        if prior is None:
+            axis.plot(edges, np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi), "k", lw=1, label="N(0, 1)")
+        else:
+            axis.hist(prior[:, j], edges, density=True, histtype="step", color="k", lw=1, label="prior")
         axis.set(xlabel=f"z{j + 1}", yticks=[])
     for axis in axes[shown:]:
         axis.set_visible(False)
@@ -69,21 +81,35 @@ def aggregate_posterior(codes: np.ndarray, path: Path, *, most: int = 12) -> Pat
     return save(figure, path)
 
 
-def bounds(bounds: Mapping[int, tuple[float, float]], path: Path) -> Path:
-    """The importance-weighted bound `k -> (mean, error)` as the number of samples grows."""
-    figure = canvas(6, 4)
-    axis = figure.subplots()
+def bounds(
+    bounds: Mapping[int, tuple[float, float]], gains: Mapping[int, tuple[float, float]], path: Path, *, verdict: str
+) -> Path:
+    """The importance-weighted bound as the number of samples grows, and what each step gained on the same images.
+
+    Args:
+      bounds: k -> (mean, error over images).
+      gains: k -> (mean, error) of the gain of each image over the number of samples before.
+      path: where to write the PNG.
+      verdict: whether it has converged, in words.
+    """
+    figure = canvas(9, 4)
+    left, right = figure.subplots(1, 2)
     means, errors = np.array(list(bounds.values())).T
-    axis.errorbar(list(bounds), means, yerr=errors, fmt="o-", capsize=3, lw=1)
-    axis.set_xscale("log")
-    axis.set_xticks(list(bounds), [f"{k:,}" for k in bounds])
-    axis.minorticks_off()
-    axis.set(
-        title="the bound on log p(x); bars: standard error over test images",
-        xlabel="importance samples per image; 1 is the ELBO",
-        ylabel="nats per image",
-    )
-    axis.grid(alpha=0.3)
+    left.fill_between(list(bounds), means - errors, means + errors, alpha=0.2, lw=0, label="error over test images")
+    left.plot(list(bounds), means, "o-", lw=1, label="mean")
+    left.set(title="the bound on log p(x)", ylabel="nats per image")
+    left.legend(fontsize="small")
+    steps, errors = np.array(list(gains.values())).T if gains else np.zeros((2, 0))
+    right.errorbar(list(gains), steps, yerr=errors, fmt="o-", capsize=3, lw=1)
+    right.axhline(0, color="0.4", lw=1)
+    right.set(title="what it gained over the point before, image by image", ylabel="nats per image")
+    for axis in (left, right):
+        axis.set_xscale("log")
+        axis.set_xticks(list(bounds), [f"{k:,}" for k in bounds])
+        axis.minorticks_off()
+        axis.set_xlabel("importance samples per image; 1 is the ELBO")
+        axis.grid(alpha=0.3)
+    figure.suptitle(verdict, fontsize="medium")
     return save(figure, path)
 
 

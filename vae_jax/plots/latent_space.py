@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.distributions.base import draw
-from vae_jax.evaluation.latent_space import encode_all, fit_code_mixture
+from vae_jax.evaluation.latent_space import encode_all, fit_code_mixture, prior_of
 from vae_jax.keys import use
 from vae_jax.plots import charts, images
 from vae_jax.plots.table import Subject, register
@@ -17,10 +17,13 @@ SIDE = 15  # images per side of the decoded plane
 
 @register("aggregate_posterior")
 def draw_aggregate_posterior(subject: Subject, path: Path) -> None:
-    """Histograms of sampled codes of the test set against N(0, 1)."""
-    keys = jax.random.split(use(subject.experiment.keys.pictures, "codes"), len(subject.means))
-    codes = jax.jit(jax.vmap(draw))(subject.posterior, keys)
-    charts.aggregate_posterior(np.asarray(codes), path)
+    """Histograms of sampled codes of the test set against the prior."""
+    experiment, count = subject.experiment, len(subject.means)
+    key = experiment.keys.pictures
+    codes = jax.jit(jax.vmap(draw))(subject.posterior, jax.random.split(use(key, "codes"), count))
+    prior = prior_of(experiment.recipe, subject.params, experiment.data.test)
+    samples = None if prior is None else jax.jit(jax.vmap(prior))(jax.random.split(use(key, "prior"), count))
+    charts.aggregate_posterior(np.asarray(codes), path, prior=None if samples is None else np.asarray(samples))
 
 
 @register("latent_scatter")

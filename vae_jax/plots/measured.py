@@ -1,6 +1,8 @@
 """Pictures of an evaluation: the bound as samples grow, and what latents know about factors."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,21 +17,34 @@ from vae_jax.plots.traversals import by_rate
 def draw_bounds(subject: Subject, path: Path) -> None:
     """The importance-weighted bound as the number of samples grows."""
     if subject.measured is not None and "bounds" in subject.measured["log_likelihood"]:
-        charts.bounds(subject.measured["log_likelihood"]["bounds"], path)
+        measured = subject.measured["log_likelihood"]
+        charts.bounds(measured["bounds"], measured["gains"], path, verdict=verdict(measured))
+
+
+def verdict(likelihood: Mapping[str, Any]) -> str:
+    """Whether an estimate of log p(x) may be read as one."""
+    if likelihood["converged"]:
+        return "converged: more samples would add less than 0.05 nats"
+    if likelihood["samples"] == 1:
+        return "lower bound on log p(x): one sample is the ELBO"
+    more = likelihood["remaining"]
+    return f"lower bound on log p(x), not converged: more samples would add {more:.2f} nats or more"
 
 
 @register("factor_information")
 def draw_factor_information(subject: Subject, path: Path) -> None:
-    """What each latent knows about each factor."""
+    """What each latent knows about each factor, less what the estimate says of codes in another order."""
     if subject.measured is None or subject.representation is None:
         return
-    factors, codes = subject.representation.sample(np.random.RandomState(0), TRAIN)
+    random = np.random.RandomState(0)
+    factors, codes = subject.representation.sample(random, TRAIN)
+    bias = mutual_information(codes[random.permutation(len(codes))], factors)
     order, names = by_rate(subject.measured["test"]["rate_per_latent"], codes.shape[1])
     charts.matrix(
-        mutual_information(codes, factors)[order],
+        np.maximum(mutual_information(codes, factors) - bias, 0.0)[order],
         path,
         rows=names,
         columns=subject.representation.names,
         title="what each latent (its rate in nats) knows about each factor",
-        unit="mutual information, nats",
+        unit="mutual information above chance, nats",
     )

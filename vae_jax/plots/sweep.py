@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.evaluation.latent_space import encode_all
-from vae_jax.evaluation.metrics.table import SCORES
+from vae_jax.evaluation.metrics.table import score_names
 from vae_jax.evaluation.populations import Row, half_width, setting, varied
 from vae_jax.keys import Keys, use
 from vae_jax.models.linear_gaussian import beta_vae_optimum
@@ -60,7 +60,7 @@ def rate_distortion(
             ms=5,
             capsize=3,
             lw=1,
-            label=label or "mean over seeds, 95 % interval",
+            label=label or _about(shown),
         )
         _name_points(axis, np.stack([points["rate"], points["distortion"]], 1), [entry.get("beta") for entry in shown])
     axis.set(
@@ -70,6 +70,11 @@ def rate_distortion(
     axis.margins(x=0.12, y=0.12)
     axis.legend(fontsize="small")
     return save(figure, path)
+
+
+def _about(entries: Sequence[Row]) -> str:
+    """What a point and its bars are."""
+    return "one seed" if all(entry["seeds"] < 2 for entry in entries) else "mean over seeds, 95 % interval"
 
 
 def lines_of(entries: Sequence[Row]) -> dict[str, list[Row]]:
@@ -108,8 +113,8 @@ def traversals(models: Sequence[Trained], path: Path) -> Path:
 
 
 def scores(entries: Sequence[Row], calibration: dict[str, dict[str, float]], path: Path) -> Path:
-    """Scores against β with 95 % intervals over seeds, each between its chance level and its ceiling."""
-    names = [name for name in (*SCORES, "udr") if any(name in entry for entry in entries)]
+    """Scores against β with 95 % intervals over seeds, each between its chance level and that of a perfect code."""
+    names = [name for name in (*score_names(), "udr") if any(name in entry for entry in entries)]
     columns = min(len(names), 4)
     height = -(-len(names) // columns)
     figure = canvas(3.2 * columns, 2.8 * height + 0.6)
@@ -119,10 +124,14 @@ def scores(entries: Sequence[Row], calibration: dict[str, dict[str, float]], pat
             means = np.array([entry[name]["mean"] for entry in line], float)
             half = [half_width(entry[name]) for entry in line]
             betas = [entry["beta"] for entry in line]
-            axis.errorbar(betas, means, yerr=half, fmt="o-", ms=4, capsize=3, lw=1, label=label or "mean over seeds")
-        for part, style in (("ceiling", "--"), ("chance", ":")):
+            axis.errorbar(betas, means, yerr=half, fmt="o-", ms=4, capsize=3, lw=1, label=label or _about(line))
+        for part, style, words in (("perfect", "--", "perfect code"), ("chance", ":", "chance")):
             if part in calibration.get(name, {}):
-                axis.axhline(calibration[name][part], color="0.4", ls=style, lw=1, label=part)
+                axis.axhline(calibration[name][part], color="0.4", ls=style, lw=1, label=words)
+        if name == "udr":
+            for line in lines_of(entries).values():
+                levels = [entry["udr_chance"]["mean"] for entry in line]
+                axis.plot([entry["beta"] for entry in line], levels, color="0.4", ls=":", lw=1)
         axis.set(title=name, xlabel="β", ylim=(-0.05, 1.05))
         ticks = sorted({entry["beta"] for entry in entries})
         if min(ticks) > 0:
@@ -134,7 +143,7 @@ def scores(entries: Sequence[Row], calibration: dict[str, dict[str, float]], pat
         axis.set_visible(False)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small")
-    figure.suptitle("disentanglement scores of the models of each β; bars: 95 % interval over seeds")
+    figure.suptitle("disentanglement scores of the models of each β, between chance and a perfect code")
     return save(figure, path)
 
 

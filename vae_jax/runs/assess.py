@@ -12,8 +12,8 @@ from vae_jax.distributions.continuous import Normal
 from vae_jax.distributions.kl import kl_standard_normal
 from vae_jax.errors import InputError
 from vae_jax.evaluation.latent_space import encode_all
-from vae_jax.evaluation.metrics.table import SCORES
-from vae_jax.evaluation.metrics.udr import unsupervised_ranking
+from vae_jax.evaluation.metrics.table import score_names
+from vae_jax.evaluation.metrics.udr import SIMILARITIES, unsupervised_ranking
 from vae_jax.evaluation.populations import Row, identity, in_order, setting, settings, who
 from vae_jax.progress import bar
 from vae_jax.runs.config import SWEEP_FREE
@@ -22,6 +22,7 @@ from vae_jax.training.trained import Trained
 from vae_jax.writing import plain, write_json
 
 Measure = Callable[[Trained], dict[str, Any]]
+SAMPLES = ("frechet", "kernel", "precision", "recall", "coverage")
 TERMS = ("mutual_information", "total_correlation", "dimension_wise_kl")
 
 
@@ -36,7 +37,7 @@ def assess(models: Models, path: Path, asked: dict[str, Any], measure: Measure) 
 
     Returns:
       A row for each model: `model`, its setting and seed; `measured`, None if it diverged; and `udr`, the agreement
-      with the others of its setting.
+      with the others of its setting, by each similarity.
 
     Raises:
       InputError: all models diverged.
@@ -65,15 +66,17 @@ def assess(models: Models, path: Path, asked: dict[str, Any], measure: Measure) 
         write_json(path, {"asked": asked, "models": entries}, indent=1)
     for group in codes.values():
         rates = [_rates(posterior) for _, posterior in group]
-        agreement = unsupervised_ranking([np.asarray(posterior.mean) for _, posterior in group], rates)
-        for (entry, _), value in zip(group, agreement, strict=True):
-            entry["udr"] = plain(float(value))
+        means = [np.asarray(posterior.mean) for _, posterior in group]
+        found = {name: unsupervised_ranking(means, rates, similarity=name) for name in SIMILARITIES}
+        for index, (entry, _) in enumerate(group):
+            of_each = {name: {part: v[index] for part, v in of._asdict().items()} for name, of in found.items()}
+            entry["udr"] = plain(of_each)
     write_json(path, {"asked": asked, "models": entries}, indent=1)
     return entries
 
 
 def table(entries: Sequence[Row]) -> tuple[list[Row], dict[str, dict[str, float]]]:
-    """The means of each setting with 95 % intervals over seeds; and ceiling and chance of the scores.
+    """The means of each setting with 95 % intervals over seeds; and the scores of a perfect code and of chance.
 
     Chance depends on the number of latents: where that differs between models, it is left out.
     """
@@ -82,10 +85,10 @@ def table(entries: Sequence[Row]) -> tuple[list[Row], dict[str, dict[str, float]
         measures = _measures(entry)
         rows.append({**entry["model"], **measures, "diverged": entry["measured"] is None})
         names |= dict.fromkeys(measures)
-        for name in SCORES if entry["measured"] else ():
+        for name in score_names() if entry["measured"] else ():
             score = entry["measured"]["disentanglement"].get(name)
             if score:
-                of_one = {part: score[part] for part in ("ceiling", "chance")}
+                of_one = {part: score[part] for part in ("perfect", "chance")}
                 calibration.setdefault(name, of_one)
                 calibration[name] = {part: v for part, v in of_one.items() if calibration[name].get(part) == v}
     return settings(rows, tuple(names)), calibration
@@ -97,11 +100,15 @@ def _measures(entry: Row) -> dict[str, Any]:
     if measured is None:
         return {}
     numbers = {name: measured["test"][name] for name in ("negative_elbo", "rate", "distortion", "active_units")}
-    numbers["log_likelihood"] = measured["log_likelihood"].get("log_likelihood")
+    likelihood = measured["log_likelihood"].get("log_likelihood")
+    numbers["negative_log_likelihood"] = None if likelihood is None else -likelihood
     numbers |= {name: measured["aggregate_posterior"].get(name, [None])[0] for name in TERMS}
-    numbers["feature_mmd2"] = measured["sample_quality"].get("feature_mmd2")
-    numbers |= {name: measured["disentanglement"].get(name, {}).get("value") for name in SCORES}
-    numbers["udr"] = entry["udr"]
+    of_samples = measured["sample_quality"].get("model", {})
+    numbers |= {f"sample_{name}": of_samples.get(name) for name in SAMPLES}
+    numbers |= {name: measured["disentanglement"].get(name, {}).get("value") for name in score_names()}
+    for similarity, agreement in entry["udr"].items():
+        name = "udr" if similarity == "spearman" else f"udr_{similarity}"
+        numbers |= {name: agreement["value"], f"{name}_chance": agreement["chance"]}
     return {name: value for name, value in numbers.items() if value is not None}
 
 

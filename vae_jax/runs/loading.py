@@ -73,7 +73,7 @@ class Models:
         self.config: Config = read_config(folder)
         self.parts = read_parts(folder / "checkpoints")
         self._built: dict[str, Experiment] = {}
-        self._restored: dict[Path, dict[str, Any]] = {}
+        self._restored: dict[Path, tuple[int, dict[str, Any]]] = {}
 
     @property
     def is_sweep(self) -> bool:
@@ -95,8 +95,9 @@ class Models:
         experiment = replace(
             experiment, hyper=hyperparameters(experiment.recipe, **numbers), keys=Keys(int(row["seed"]))
         )
-        states = self._states(at.part, experiment)["states"]
-        return Trained(experiment, jax.tree.map(lambda leaf: jnp.asarray(leaf[at.index]), states.params), row)
+        epoch, tree = self._restore(at.part, experiment)
+        params = jax.tree.map(lambda leaf: jnp.asarray(leaf[at.index]), tree["states"].params)
+        return Trained(experiment, params, row, epoch)
 
     def _experiment(self, choices: dict[str, Any]) -> Experiment:
         """What a cell was trained with; data are loaded once for all its models."""
@@ -105,11 +106,11 @@ class Models:
             self._built[name] = build(replace(self.config, **choices))
         return self._built[name]
 
-    def _states(self, part: Part, experiment: Experiment) -> dict[str, Any]:
-        """The states of a part, read from disk once while its models are read in turn."""
+    def _restore(self, part: Part, experiment: Experiment) -> tuple[int, dict[str, Any]]:
+        """The epoch and the states of a part, read from disk once while its models are read in turn."""
         if part.path not in self._restored:
             restored = part.restore(experiment)
             if restored is None:
                 raise InputError(f"{part.path} has no checkpoint that is whole; train it again: --out … --resume.")
-            self._restored = {part.path: restored[1]}
+            self._restored = {part.path: restored}
         return self._restored[part.path]

@@ -55,14 +55,14 @@ def init(recipe: Recipe, key: Array, data: Examples) -> State:
 
 def example_terms(recipe: Recipe, params: Params, key: Array, example: Examples) -> Terms:
     """The terms of one example's ELBO, whatever the loss."""
-    return elbo_terms(*_parts(recipe, params, key, example))
+    return elbo_terms(*example_parts(recipe, params, key, example))
 
 
 def example_loss(
     recipe: Recipe, params: Params, hyper: Mapping[str, Array], key: Array, example: Examples
 ) -> tuple[Array, Terms]:
     """The loss of one example, and its terms. `hyper` holds the loss's own, as from `Loss.at`."""
-    *parts, prior = _parts(recipe, params, key, example)
+    *parts, prior = example_parts(recipe, params, key, example)
     return recipe.loss.function(*parts, prior=prior, **recipe.loss.sizes, **hyper)
 
 
@@ -193,10 +193,10 @@ def _optimizer(recipe: Recipe, hyper: Mapping[str, Any]) -> optax.GradientTransf
     )
 
 
-def _parts(
+def example_parts(
     recipe: Recipe, params: Params, key: Array, example: Examples
 ) -> tuple[Array, Array, Encode, Decode, Distribution]:
-    """What a loss takes for one example: a key, x as the model sees it, encode, decode, and the prior."""
+    """What a loss takes for one example, in its order: a key, x as the model sees it, encode, decode, the prior."""
     model, (x, y) = recipe.model, example
     key_pixels, key_latent = jax.random.split(key)
     return (

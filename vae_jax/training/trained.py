@@ -27,7 +27,7 @@ def train(experiment: Experiment, *, progress: bool = True) -> "Trained":
     """
     recipe, data = experiment.recipe, experiment.data
     params = train_one(recipe, experiment.members, data.train, epochs=experiment.epochs, progress=progress)
-    return Trained(experiment, params, experiment.members.named(0))
+    return Trained(experiment, params, experiment.members.named(0), experiment.epochs)
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,13 @@ class Trained:
       experiment: data, recipe, hyperparameters, keys and epochs of its training.
       params: its parameters.
       row: its hyperparameters, seed and results, as in `results.csv` or `summary.json`.
+      epoch: how many epochs it was trained for.
     """
 
     experiment: Experiment
     params: Params
     row: Mapping[str, Any] = field(default_factory=dict)
+    epoch: int = 0
 
     @property
     def model(self) -> VAE:

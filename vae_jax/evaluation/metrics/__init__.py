@@ -1,17 +1,18 @@
-"""Scores of disentanglement, each with its ceiling and its chance level.
+"""Scores of disentanglement, each beside that of a perfect code and its chance level.
 
-    scores(represent(recipe, params, data.load("sprites").factors))  # name -> value, ceiling, chance
+    scores(represent(recipe, params, data.load("sprites").factors))  # name -> value, perfect, chance
 
 A new score is a new file in this folder with `@register`, found automatically.
 """
 
 from vae_jax.evaluation.metrics.representation import represent
 from vae_jax.evaluation.metrics.scoring import Scored, quick, scores
-from vae_jax.evaluation.metrics.table import SCORES, Representation, Score, noise, perfect, register
-from vae_jax.evaluation.metrics.udr import unsupervised_ranking
+from vae_jax.evaluation.metrics.table import SCORES, Representation, Score, noise, perfect, register, score_names
+from vae_jax.evaluation.metrics.udr import Agreement, unsupervised_ranking
 
 __all__ = [
     "SCORES",
+    "Agreement",
     "Representation",
     "Score",
     "Scored",
@@ -20,6 +21,7 @@ __all__ = [
     "quick",
     "register",
     "represent",
+    "score_names",
     "scores",
     "unsupervised_ranking",
 ]

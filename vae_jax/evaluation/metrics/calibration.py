@@ -1,4 +1,4 @@
-"""The ceiling and the chance level of a score: computed once for a grid, and cached on disk."""
+"""The score of a perfect code and the chance level: computed once for a grid, and cached on disk."""
 
 import hashlib
 import inspect
@@ -11,38 +11,39 @@ from pathlib import Path
 import numpy as np
 
 from vae_jax.evaluation.metrics import table
-from vae_jax.evaluation.metrics.table import SCORES, noise, perfect
+from vae_jax.evaluation.metrics.table import SCORES, Representation, noise, perfect
 from vae_jax.writing import replace_file
 
 
-def ceiling_and_chance(
-    name: str, names: tuple[str, ...], sizes: tuple[int, ...], latent: int, seed: int
-) -> tuple[float, float]:
-    """The score of the factors themselves, and that of noise with as many latents.
+def perfect_and_chance(name: str, like: Representation, latent: int, seed: int) -> dict[str, list[float]]:
+    """The score of the factors themselves, and that of noise with as many latents, for each name of the score.
 
     Kept in `$XDG_CACHE_HOME/vae_jax` (`~/.cache/vae_jax`), under a name that changes with the code of the score.
     """
-    path = _place([name, names, sizes, latent, seed], SCORES[name].function)
-    if path and (kept := _read(path)):
+    score, (names, sizes, aside) = SCORES[name], (like.names, like.sizes, like.aside)
+    path = _place([name, names, sizes, aside, latent, seed], score.function)
+    if path and (kept := _read(path, score.names)):
         return kept
-    both = perfect(names, sizes), noise(names, sizes, latent)
-    ceiling, chance = (SCORES[name].function(np.random.RandomState(seed), code) for code in both)
+    both = perfect(names, sizes, aside), noise(names, sizes, latent, aside=aside)
+    of_perfect, of_noise = (score(np.random.RandomState(seed), code) for code in both)
+    values = {part: [of_perfect[part], of_noise[part]] for part in score.names}
     try:
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, json.dumps([ceiling, chance]))
+            replace_file(path, json.dumps(values))
     except OSError:
         pass  # without a writable cache it is computed again next time
-    return ceiling, chance
+    return values
 
 
-def _read(path: Path) -> tuple[float, float] | None:
+def _read(path: Path, names: tuple[str, ...]) -> dict[str, list[float]] | None:
     """The cached values, or None where they were not computed yet or cannot be read."""
     try:
-        ceiling, chance = map(float, json.loads(path.read_text()))
-        return ceiling, chance
-    except (OSError, ValueError, TypeError):
+        kept = json.loads(path.read_text())
+        values = {name: [float(value) for value in kept[name]] for name in names}
+    except (OSError, ValueError, TypeError, KeyError):
         return None
+    return values if all(len(both) == 2 for both in values.values()) else None
 
 
 def _place(what: list, function: Callable) -> Path | None:

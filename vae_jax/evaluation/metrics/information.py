@@ -8,7 +8,8 @@ BINS = 20
 def mutual_information(codes: np.ndarray, factors: np.ndarray, *, bins: int = BINS) -> np.ndarray:
     """I(z_j; v_k) in nats of every latent and factor, `[latent, factors]`: plug-in estimates of binned codes.
 
-    Biased up by about (bins − 1)(values − 1)/(2n).
+    Biased up by about (bins − 1)(values − 1)/(2n), 0.04 nats for 20 bins, 40 values and 10,000 examples; codes in
+    another order, which know nothing, have this bias and no more.
 
     Args:
       codes: `[n, latent]`; each latent is cut into `bins` intervals of equal width between its extremes.

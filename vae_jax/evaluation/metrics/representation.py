@@ -48,6 +48,7 @@ def represent(
         factors.sizes,
         partial(_look_up, means, factors),
         posterior if isinstance(posterior, Normal) else None,
+        factors.aside,
     )
 
 

@@ -1,11 +1,11 @@
-"""Scores of one representation, each with its ceiling and its chance level."""
+"""Scores of one representation, each beside that of a perfect code and its chance level."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from vae_jax.evaluation.metrics.calibration import ceiling_and_chance
+from vae_jax.evaluation.metrics.calibration import perfect_and_chance
 from vae_jax.evaluation.metrics.table import SCORES, Representation
 
 
@@ -15,18 +15,18 @@ def quick() -> tuple[str, ...]:
 
 
 class Scored(NamedTuple):
-    """A score, to be read between its chance level and its ceiling.
+    """A score, to be read between its chance level and that of a perfect code.
 
     Attributes:
       value: that of the representation; the mean over repetitions with other examples.
       error: its standard error over them, NaN for one.
-      ceiling: that of the factors themselves as the code: what the score can reach on this grid.
+      perfect: that of the factors themselves as the code. Not a bound: another perfect code may score more.
       chance: that of noise with as many latents.
     """
 
     value: float
     error: float
-    ceiling: float
+    perfect: float
     chance: float
 
 
@@ -35,13 +35,12 @@ def scores(
 ) -> dict[str, Scored]:
     """Disentanglement scores, on 10,000 examples to fit and 5,000 to test, factors drawn uniformly.
 
-    Ceiling and chance are computed once for each grid, score and number of latents, with the same sample sizes, and
-    kept on disk.
+    The scores of the perfect code and of chance are computed once for each grid, score and number of latents, with the
+    same sample sizes, and kept on disk.
 
     Args:
       representation: posterior means of examples of known factors.
-      names: names in `SCORES`; by default the quick ones. `dci`, which fits boosted trees to every factor (`dci_2k`: on
-        2,000 examples), and `mig_chen`, which integrates over the whole grid, take minutes.
+      names: names in `SCORES`; by default the quick ones. `mig_chen`, which goes over the whole grid, takes minutes.
       repeats: repetitions with other examples; slow scores run once.
       seed: the seed of NumPy's random state.
 
@@ -56,8 +55,10 @@ def scores(
     scored = {}
     for name in names:
         score, times = SCORES[name], 1 if SCORES[name].slow else repeats
-        values = np.array([score.function(np.random.RandomState(seed + i), representation) for i in range(times)])
-        error = float(values.std(ddof=1) / np.sqrt(times)) if times > 1 else float("nan")
-        calibrated = ceiling_and_chance(name, representation.names, representation.sizes, latent, seed)
-        scored[name] = Scored(float(values.mean()), error, *calibrated)
+        runs = [score(np.random.RandomState(seed + i), representation) for i in range(times)]
+        calibrated = perfect_and_chance(name, representation, latent, seed)
+        for part in score.names:
+            values = np.array([run[part] for run in runs])
+            error = float(values.std(ddof=1) / np.sqrt(times)) if times > 1 else float("nan")
+            scored[part] = Scored(float(values.mean()), error, *calibrated[part])
     return scored
