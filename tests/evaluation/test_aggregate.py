@@ -101,3 +101,14 @@ def test_minibatch_estimates_are_of_random_batches_of_the_whole_set(key):
 def test_a_point_has_no_density(key):
     with pytest.raises(ValueError, match="needs normal posteriors; got Delta"):
         aggregate_posterior(Delta(jnp.zeros((5, 2))), key)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 0.1, 1.0, 8.0, 100.0])
+def test_the_divergence_of_each_latent_is_right_at_any_width(key, scale):
+    """One posterior for all x is the aggregate itself: KL(N(0, s²) ‖ N(0, 1)), which a grid from −10 to 10 misses."""
+    q = Normal(jnp.zeros((400, 2)), jnp.full((400, 2), 2 * jnp.log(scale)))
+    found = aggregate_posterior(q, key, samples=400)
+    expected = 0.5 * (scale**2 - 1) - np.log(scale)
+    error = abs(scale**2 - 1) / np.sqrt(2 * 400) + 1e-4  # of ½ (s² − 1) ε², over 400 codes
+    np.testing.assert_allclose(found.kl_per_latent, expected, atol=5 * error)
+    assert np.all(np.abs(found.kl_per_latent - expected) < 5 * found.kl_per_latent_error + 1e-4)
