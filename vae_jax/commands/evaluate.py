@@ -12,7 +12,6 @@ every model, with 95 % intervals over seeds; if interrupted, the same command co
 import json
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -22,10 +21,11 @@ from typing import Annotated, Any, cast
 import tyro
 
 from vae_jax import plots
+from vae_jax.commands.evaluation_report import report_run, report_sweep
 from vae_jax.errors import InputError
 from vae_jax.evaluation.metrics.scoring import quick
-from vae_jax.evaluation.metrics.table import SCORES, score_names
-from vae_jax.evaluation.populations import Row, about_intervals, first_of_each, in_words, varied
+from vae_jax.evaluation.metrics.table import SCORES
+from vae_jax.evaluation.populations import first_of_each
 from vae_jax.evaluation.samples import Features
 from vae_jax.hyperparameter import check, declared, whole
 from vae_jax.runs import assess
@@ -37,7 +37,6 @@ from vae_jax.writing import write_json
 
 COUNTS = declared({"samples": whole(5000), "codes": whole(10_000)})
 OF_SWEEP = 100  # importance samples per image, for each model
-NEAR_CAP = 0.01  # nats below ln N, where mutual information says no more than that
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,67 +146,6 @@ def evaluate_sweep(
     print(f"See {out / 'evaluation.json'} and the pictures next to it.")
 
 
-def report_run(measures: dict[str, Any]) -> str:
-    """The results of a run, one line per number."""
-    test, rows = measures["test"], {}
-    rows["negative ELBO"] = f"{test['negative_elbo']:.2f} ± {test['negative_elbo_error']:.2f} nats per image"
-    likelihood = measures["log_likelihood"]
-    if "bounds" in likelihood:
-        rows["−log p(x)"] = (
-            f"{-likelihood['log_likelihood']:.2f} ± {likelihood['error']:.2f} nats, {likelihood['samples']:,} samples"
-            f" for each image, {likelihood['effective_samples']:.0f} of them effective"
-        )
-        rows[""] = plots.verdict(likelihood)
-        if likelihood["bits_per_dimension"] is not None:
-            rows["bits per dimension"] = f"{likelihood['bits_per_dimension']:.3f}"
-    aggregate = measures["aggregate_posterior"]
-    for name in assess.TERMS:
-        if name in aggregate:
-            mean, error = aggregate[name]
-            rows[name.replace("_", " ")] = f"{mean:.3f} ± {error:.3f} nats over {aggregate['data_size']:,} posteriors"
-    if "mutual_information" in aggregate and aggregate["log_data_size"] - aggregate["mutual_information"][0] < NEAR_CAP:
-        rows["mutual information"] += " (ln N, the most there can be: every code tells its image)"
-    quality = measures["sample_quality"]
-    if "model" in quality:
-        for name in ("frechet", "kernel", "precision", "recall", "density", "coverage"):
-            rows[f"samples, {name}"] = f"{quality['model'][name]:.4f} (real images {quality['real'][name]:.4f})"
-        rows["nearest training image"] = f"{quality['nearest']:.3f} (of a test image {quality['nearest_real']:.3f})"
-    for name in score_names():
-        if name in measures["disentanglement"]:
-            score = measures["disentanglement"][name]
-            rows[name] = f"{score['value']:.3f} (perfect code {score['perfect']:.3f}, chance {score['chance']:.3f})"
-    width = max(map(len, rows)) + 2
-    return "\n".join(["", *(f"  {name:<{width}}{value}" for name, value in rows.items()), *left_out(measures)])
-
-
-def report_sweep(entries: Sequence[Row], calibration: dict, models: Sequence[Row]) -> str:
-    """Every measure of every setting, a row for each measure."""
-    measures = dict.fromkeys(name for entry in entries for name, value in entry.items() if isinstance(value, dict))
-    names = varied(entries) or ["beta"]
-    lines = [f"{name:<22}" + "".join(f"{entry.get(name, '')!s:>18}" for entry in entries) for name in names]
-    lines[0] += f"{'perfect':>10}{'chance':>10}"
-    for name in measures:
-        cells = [in_words(entry[name], 3) for entry in entries]
-        line = f"{name:<22}" + "".join(f"{cell:>18}" for cell in cells)
-        for part in ("perfect", "chance"):
-            line += f"{calibration[name][part]:>10.3f}" if part in calibration.get(name, {}) else f"{'':>10}"
-        lines.append(line.rstrip())
-    return "\n".join(["", *lines, about_intervals(entries), *_unconverged(models)])
-
-
-def _unconverged(models: Sequence[Row]) -> list[str]:
-    """How many estimates of log p(x) are bounds and no more."""
-    likelihoods = [entry["measured"]["log_likelihood"] for entry in models if entry["measured"]]
-    bounds = [likelihood for likelihood in likelihoods if likelihood.get("converged") is False]
-    if not bounds:
-        return []
-    most = max((bound["remaining"] or 0.0) for bound in bounds)
-    return [
-        f"−log p(x) is an upper bound, not converged, for {len(bounds)} of {len(models)} models: more samples would "
-        f"take {most:.2f} nats or more off the worst. Raise --samples."
-    ]
-
-
 def provenance(folder: Path, model: Trained | None = None) -> dict[str, Any]:
     """What was measured and with what: the configuration, the seed and epoch of a run, and the versions."""
     of_run = {} if model is None else {"seed": model.experiment.keys.seed, "epoch": model.epoch}
@@ -233,12 +171,3 @@ def named_function(name: str) -> Features:
     if not callable(function):
         raise InputError(f"--features {name}: expected a function of images; got {type(function).__name__}.")
     return cast(Features, function)
-
-
-def left_out(measures: dict[str, Any]) -> list[str]:
-    """Why each missing measure is missing."""
-    return [
-        f"  no {name.replace('_', ' ')}: {part['left_out']}"
-        for name, part in measures.items()
-        if isinstance(part, dict) and "left_out" in part
-    ]
