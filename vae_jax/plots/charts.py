@@ -83,30 +83,36 @@ def aggregate_posterior(codes: np.ndarray, path: Path, *, prior: np.ndarray | No
 
 
 def bounds(
-    bounds: Mapping[int, tuple[float, float]], gains: Mapping[int, tuple[float, float]], path: Path, *, verdict: str
+    bounds: Mapping[int, tuple[float, float]],
+    path: Path,
+    *,
+    gains: Mapping[int, tuple[float, float]] | None = None,
+    verdict: str = "",
 ) -> Path:
     """The importance-weighted bound as the number of samples grows, and what each step gained on the same images.
 
     Args:
       bounds: k -> (mean, error over images).
-      gains: k -> (mean, error) of the gain of each image over the number of samples before.
       path: where to write the PNG.
+      gains: k -> (mean, error) of the gain of each image over the number of samples before; None for the bound alone.
       verdict: whether it has converged, in words.
     """
-    figure = canvas(9, 4)
-    left, right = figure.subplots(1, 2)
+    axes = canvas(9 if gains else 5, 4).subplots(1, 2 if gains else 1, squeeze=False)[0]
+    figure, left = axes[0].figure, axes[0]
     means, errors = np.array(list(bounds.values())).T
     left.fill_between(list(bounds), means - errors, means + errors, alpha=0.2, lw=0, label="error over test images")
     left.plot(list(bounds), means, "o-", lw=1, label="mean")
     left.set(title="the bound on log p(x)", ylabel="nats per image")
     left.legend(fontsize="small")
-    steps, errors = np.array(list(gains.values())).T if gains else np.zeros((2, 0))
-    right.errorbar(list(gains), steps, yerr=errors, fmt="o-", capsize=3, lw=1)
-    right.axhline(0, color="0.4", lw=1)
-    right.set(title="its gain over the point before", ylabel="nats per image")
+    if gains:
+        right = axes[1]
+        steps, errors = np.array(list(gains.values())).T
+        right.errorbar(list(gains), steps, yerr=errors, fmt="o-", capsize=3, lw=1)
+        right.axhline(0, color="0.4", lw=1)
+        right.set(title="its gain over the point before", ylabel="nats per image")
     ks = list(bounds)
     apart = [k for k, after in zip(ks, [*ks[1:], math.inf], strict=True) if after >= 4 * k]  # room for their labels
-    for axis in (left, right):
+    for axis in axes:
         axis.set_xscale("log")
         axis.set_xticks(apart, [f"{k:,}" for k in apart])
         axis.minorticks_off()

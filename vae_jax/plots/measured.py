@@ -18,7 +18,7 @@ def draw_bounds(subject: Subject, path: Path) -> None:
     """The importance-weighted bound as the number of samples grows."""
     if subject.measured is not None and "bounds" in subject.measured["log_likelihood"]:
         measured = subject.measured["log_likelihood"]
-        charts.bounds(measured["bounds"], measured["gains"], path, verdict=verdict(measured))
+        charts.bounds(measured["bounds"], path, gains=measured["gains"], verdict=verdict(measured))
 
 
 def verdict(likelihood: Mapping[str, Any]) -> str:
