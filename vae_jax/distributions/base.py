@@ -77,9 +77,9 @@ def variance_of(distribution: Any) -> Array:
 
 def shape_of(distribution: Any) -> tuple[int, ...]:
     """The shape of a sample: other libraries' batch and event together, since a loss sums over both."""
-    parts = [getattr(distribution, name, None) for name in ("batch_shape", "event_shape")]
+    parts: list[Any] = [getattr(distribution, name, None) for name in ("batch_shape", "event_shape")]
     if all(part is not None and not callable(part) for part in parts):
-        return tuple(int(size) for part in parts for size in part)  # type: ignore[union-attr]
+        return tuple(int(size) for part in parts for size in part)
     if hasattr(distribution, "mean"):
         return jnp.shape(mean_of(distribution))
     return jax.eval_shape(lambda: draw(distribution, jax.random.key(0))).shape
