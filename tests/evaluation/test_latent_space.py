@@ -12,6 +12,7 @@ from recipes import DATA, recipe_of
 
 from vae_jax import Delta, Normal, training
 from vae_jax.evaluation import aggregate_posterior, encode_all, fit_code_mixture, prior_match, prior_of
+from vae_jax.evaluation.latent_space import _compare
 
 
 def test_aggregate_of_standard_normals_matches_the_prior(key):
@@ -28,6 +29,17 @@ def test_aggregate_off_the_prior_is_seen(key):
     assert match.mmd2 > 10 * match.mmd2_critical
     point = prior_match(Delta(jnp.full((500, 2), 2.0)), jax.random.key(1))
     assert point.mmd2 > 10 * point.mmd2_critical
+
+
+def test_the_critical_value_is_exceeded_once_in_twenty(key):
+    codes = Normal(jnp.zeros((200, 3)), jnp.zeros((200, 3)))
+
+    def exceeds(key):
+        statistic, critical = _compare(codes, key, None, 60, 39)
+        return statistic > critical
+
+    share = jax.jit(lambda keys: jax.lax.map(exceeds, keys))(jax.random.split(key, 2000)).mean()
+    assert abs(share - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 2000)
 
 
 @pytest.mark.parametrize("prior", ["mixture", "label"])

@@ -139,6 +139,29 @@ def test_few_effective_samples_are_not_called_log_p(x, key):
     assert not one.converged and np.isnan(one.remaining) and one.gains == {}
 
 
+@pytest.mark.parametrize(
+    ("spread", "shift", "num_samples"), [(0.2, 1.0, 1000), (0.3, 1.0, 1000), (0.3, 1.0, 5000), (0.15, 0.0, 5000)]
+)
+def test_weights_of_infinite_variance_are_not_called_converged(spread, shift, num_samples, key):
+    """One latent, q narrower than the posterior and beside it: every sample misses the tail that matters."""
+    model = LinearGaussian(jnp.array([[1.0], [-0.5], [0.3]]), jnp.zeros(3), jnp.array(0.4))
+    _, covariance = model.posterior(jnp.zeros(3))
+    deviation = jnp.sqrt(covariance[0, 0])
+    gain = covariance @ model.weights.T / model.variance
+    bias = jnp.array([shift * deviation, jnp.log(spread * covariance[0, 0])])
+    kernel = jnp.concatenate([gain.T, jnp.zeros((3, 1))], axis=1)
+    params = {
+        "encoder": {"params": {"posterior": {"kernel": kernel, "bias": bias}}},
+        "decoder": {"params": {"likelihood": {"kernel": model.weights.T, "bias": model.bias}}},
+        "likelihood": {},
+    }
+    recipe = Recipe(model=VAE(DenseEncoder(1, ()), DenseDecoder((3,), ()), Fixed()))
+    x = np.random.RandomState(0).randn(100, 3).astype(np.float32)
+    found = log_likelihood(recipe, params, key, Examples(x), num_samples=num_samples)
+    gap = float(jax.vmap(model.log_marginal)(x).mean()) - found.log_likelihood
+    assert gap > 0.04 and not found.converged
+
+
 def test_gains_are_paired(x, key):
     """The error of a gain is that of its own differences, not of the spread over examples."""
     recipe, params = linear_recipe(spread=3.0)

@@ -35,7 +35,7 @@ from vae_jax.training.experiment import IMPROPER
 from vae_jax.training.trained import Trained
 from vae_jax.writing import write_json
 
-COUNTS = declared({"samples": whole(5000), "codes": whole(10_000)})
+COUNTS = declared({"samples": whole(5000), "codes": whole(10_000, least=2)})
 OF_SWEEP = 100  # importance samples per image, for each model
 
 

@@ -1,5 +1,6 @@
 """What an evaluation prints: a run's measures one to a line, a sweep's as a table."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ def report_run(measures: dict[str, Any]) -> str:
     """The results of a run, one line per number."""
     test, rows = measures["test"], {}
     rows["negative ELBO"] = f"{test['negative_elbo']:.2f} ± {test['negative_elbo_error']:.2f} nats per image"
+    if math.isnan(test["rate"]):
+        rows["negative ELBO"] = "not defined: the code is a point"
     likelihood = measures["log_likelihood"]
     if "bounds" in likelihood:
         rows["−log p(x)"] = (

@@ -19,6 +19,7 @@ from vae_jax.training.recipe import Recipe
 IMAGES = 20  # at a time: with a chunk of samples for each, enough rows to fill the matrix units
 CALL = 500  # images per call of the compiled program, between two updates of progress
 CONVERGED = 0.05  # nats that more samples may still add to what is called converged
+ENOUGH = 100  # effective samples, below which heavy tails may hide; of fewer than 400, a quarter
 
 
 class LogLikelihood(NamedTuple):
@@ -40,7 +41,8 @@ class LogLikelihood(NamedTuple):
       remaining: about what more samples would still add, in nats: the larger of ½ (Σw²/(Σw)² − 1/k), the bias to first
         order, and the gains continued at the power of k at which they fell. An extrapolation, too small where the
         weights have heavy tails. NaN for one sample.
-      converged: whether that is below 0.05 nats.
+      converged: whether that is below 0.05 nats and at least 100 samples, or a quarter of them, are effective. A sign
+        and no proof: what no sample has seen cannot be weighed.
     """
 
     log_likelihood: float
@@ -108,7 +110,7 @@ def log_likelihood(
         {k: mean_and_error(bound) for k, bound in zip(rungs, bounds, strict=True)},
         gains,
         remaining,
-        remaining < CONVERGED,
+        bool(remaining < CONVERGED and 1 / np.mean(inverse) >= min(ENOUGH, samples / 4)),
     )
 
 

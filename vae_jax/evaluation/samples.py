@@ -18,9 +18,10 @@ from vae_jax.training.recipe import Recipe
 
 Features = Callable[[np.ndarray], np.ndarray]
 MOST = 5000  # images of each kind, at most
+CHUNK = 4096  # training images compared at a time
 RAW = 1024  # pixels, up to which the features are the pixels themselves
 NEIGHBOURS = 5
-SUBSETS, SUBSET = 20, 500  # of the kernel distance
+PARTS, PART = 5, 500  # of the kernel distance: at least so many, of at most about so many images
 FEWEST = 2 * NEIGHBOURS  # images that every measure is defined for
 
 
@@ -32,7 +33,7 @@ class Distances(NamedTuple):
         Inception. Biased up, the more the fewer images there are.
       kernel: squared maximum mean discrepancy of the kernel (a·b/features + 1)³: KID in the features of Inception.
         Unbiased, so it can be negative.
-      kernel_error: its standard error over random parts.
+      kernel_error: its standard error, over disjoint parts.
       precision: the share of images inside the region of the real ones, the balls that reach to the fifth neighbour.
       recall: the share of real images inside the region of these.
       density: how many balls of real images an image lies in, over 5; not bounded by 1.
@@ -99,12 +100,12 @@ def sample_quality(
     name = getattr(features, "__name__", "features of the caller")
     if features is None:
         features, name = default_features(data.test.x.shape[1:])
-    train, other = (_seen(recipe, use(key, part), data.train) for part in ("train", "other"))
-    test = _seen(recipe, use(key, "test"), data.test)
-    labels = jnp.asarray(data.test.y[:n]) if recipe.loss.conditional and data.test.y is not None else None
+    (train, _), (other, _) = (_seen(recipe, use(key, part), data.train) for part in ("train", "other"))
+    test, rows = _seen(recipe, use(key, "test"), data.test)
+    labels = jnp.asarray(data.test.y[rows[:n]]) if recipe.loss.conditional and data.test.y is not None else None
     black_or_white = bool(np.all((test == 0) | (test == 1)))
     drawn = np.asarray(_samples(recipe, params, use(key, "samples"), n, labels, black_or_white))
-    sampled, real, held, all_train = (_checked(features, x) for x in (drawn, other[:n], test[:n], train))
+    sampled, real, held, all_train = (apply_features(features, x) for x in (drawn, other[:n], test[:n], train))
     return SampleQuality(
         distances(sampled, held),
         distances(real, held),
@@ -132,8 +133,9 @@ def distances(a: np.ndarray, real: np.ndarray) -> Distances:
     """
     if a.ndim != 2 or real.ndim != 2 or a.shape[1] != real.shape[1] or min(len(a), len(real)) < FEWEST:
         raise ValueError(f"expected features [n, d] and [m, d] of at least {FEWEST}; got {a.shape} and {real.shape}.")
+    a, real = _centred(a, real)
     radius, radius_real = _radius(a), _radius(real)
-    between = _squares(a, real)
+    between = np.asarray(_squares(a, real))
     inside, inside_other = between <= radius_real[None], between <= radius[:, None]
     return Distances(
         frechet_distance(a, real),
@@ -157,54 +159,77 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def kernel_distance(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """The unbiased squared discrepancy under (x·y/features + 1)³: the mean over random parts, and its error."""
-    random, size = np.random.RandomState(0), min(SUBSET, len(a), len(b))
+    """The unbiased squared discrepancy under (x·y/features + 1)³: the mean over disjoint parts, and its error."""
+    random, n = np.random.RandomState(0), min(len(a), len(b))
+    parts = max(PARTS, n // PART)
+    size = n // parts
 
     def of_part(u: np.ndarray, v: np.ndarray) -> float:
         within = [(x @ x.T / x.shape[1] + 1) ** 3 for x in (u, v)]
         same = sum((k.sum() - np.trace(k)) / (size * (size - 1)) for k in within)
         return float(same - 2 * np.mean((u @ v.T / u.shape[1] + 1) ** 3))
 
-    values = [
-        of_part(*(x[random.permutation(len(x))[:size]].astype(np.float64) for x in (a, b))) for _ in range(SUBSETS)
-    ]
-    return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(SUBSETS))
+    rows = [random.permutation(len(x))[: parts * size].reshape(parts, size) for x in (a, b)]
+    values = [of_part(a[i].astype(np.float64), b[j].astype(np.float64)) for i, j in zip(*rows, strict=True)]
+    error = np.std(values, ddof=1) / np.sqrt(parts) if parts > 1 else np.nan
+    return float(np.mean(values)), float(error)
 
 
-def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _centred(*sets: np.ndarray) -> list[np.ndarray]:
+    """Features less the mean of the last set, in float32: far from 0 the squares would lose the distances."""
+    middle = np.asarray(sets[-1], np.float64).mean(axis=0)
+    return [np.asarray(x - middle, np.float32) for x in sets]
+
+
+@jax.jit
+def _squares(a: Array, b: Array) -> Array:
     """Squared distances `[n, m]`."""
-    a, b = (np.asarray(x, np.float32) for x in (a, b))
-    found = np.sum(np.square(a), axis=1)[:, None] + np.sum(np.square(b), axis=1)[None] - 2 * a @ b.T
-    return np.maximum(found, 0.0)
+    a, b = (jnp.asarray(x, jnp.float32) for x in (a, b))
+    products = jnp.matmul(a, b.T, precision="highest")
+    return jnp.maximum(jnp.sum(jnp.square(a), 1)[:, None] + jnp.sum(jnp.square(b), 1)[None] - 2 * products, 0.0)
+
+
+@jax.jit
+def _nearest_square(a: Array, b: Array) -> Array:
+    return _squares(a, b).min(axis=1)
 
 
 def _radius(a: np.ndarray) -> np.ndarray:
     """The squared distance of each point to its fifth neighbour, `[n]`."""
-    squares = _squares(a, a)
+    squares = np.array(_squares(a, a))
     np.fill_diagonal(squares, 0.0)
     return np.partition(squares, NEIGHBOURS, axis=1)[:, NEIGHBOURS]
 
 
 def _nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The distance of each of `a` to the nearest of `b`, `[n]`."""
-    found = np.full(len(a), np.inf, np.float32)
-    for start in range(0, len(b), 4096):
-        found = np.minimum(found, _squares(a, b[start : start + 4096]).min(axis=1))
-    return np.sqrt(found)
+    a, b = _centred(a, b)
+    nearest = np.full(len(a), np.inf, np.float32)
+    for start in range(0, len(b), CHUNK):
+        nearest = np.minimum(nearest, _nearest_square(a, b[start : start + CHUNK]))
+    return np.sqrt(nearest)
 
 
-def _checked(features: Features, x: np.ndarray) -> np.ndarray:
-    found = np.asarray(features(x))
-    if found.ndim != 2 or len(found) != len(x) or not np.isfinite(found).all():
-        raise InputError(f"the features of {len(x)} images are {found.shape}; expected finite [{len(x)}, features]")
-    return found
+def apply_features(features: Features, x: np.ndarray) -> np.ndarray:
+    """The features of images, checked.
+
+    Raises:
+      InputError: the function fails, or does not give finite `[n, features]`.
+    """
+    try:
+        values = np.asarray(features(x))
+    except Exception as error:
+        raise InputError(f"the function of features failed on images {x.shape}: {error}") from error
+    if values.ndim != 2 or len(values) != len(x) or not np.isfinite(values).all():
+        raise InputError(f"the features of {len(x)} images are {values.shape}; expected finite [{len(x)}, features]")
+    return values
 
 
-def _seen(recipe: Recipe, key: Array, data: Examples) -> np.ndarray:
-    """Images as the model sees them, in random order, at most 50,000."""
+def _seen(recipe: Recipe, key: Array, data: Examples) -> tuple[np.ndarray, np.ndarray]:
+    """Images as the model sees them, in random order, at most 50,000; and which they are."""
     key_rows, key_pixels = jax.random.split(key)
     rows = np.asarray(jax.random.permutation(key_rows, len(data.x)))[: 10 * MOST]
-    return np.asarray(_preprocessed(recipe, key_pixels, jnp.asarray(data.x[rows])))
+    return np.asarray(_preprocessed(recipe, key_pixels, jnp.asarray(data.x[rows]))), rows
 
 
 @partial(jax.jit, static_argnums=0)

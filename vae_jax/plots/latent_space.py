@@ -44,7 +44,7 @@ def draw_plane(subject: Subject, path: Path) -> None:
 @register("interpolations", images=True)
 def draw_interpolations(subject: Subject, path: Path) -> None:
     """Lines between the codes of two test images, decoded."""
-    if subject.conditional:
+    if subject.conditional or len(subject.means) < 2:
         return
     means, steps = subject.means, np.linspace(0, 1, 10, dtype=np.float32)[:, None]
     pairs = means[: 2 * min(8, len(means) // 2)].reshape(-1, 2, means.shape[1])

@@ -24,11 +24,11 @@ def draw_bounds(subject: Subject, path: Path) -> None:
 def verdict(likelihood: Mapping[str, Any]) -> str:
     """Whether an estimate of log p(x) may be read as one."""
     if likelihood["converged"]:
-        return "converged: more samples would add less than 0.05 nats"
+        return f"converged as far as {likelihood['samples']:,} samples tell: more would add less than 0.05 nats"
     if likelihood["samples"] == 1:
         return "lower bound on log p(x): one sample is the ELBO"
-    more = likelihood["remaining"]
-    return f"lower bound on log p(x), not converged: more samples would add {more:.2f} nats or more"
+    few = f"{likelihood['effective_samples']:.0f} effective samples"
+    return f"lower bound on log p(x), not converged ({few}): more may add {likelihood['remaining']:.2f} nats or more"
 
 
 @register("factor_information")

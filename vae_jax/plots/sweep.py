@@ -113,7 +113,7 @@ def traversals(models: Sequence[Trained], path: Path) -> Path:
 
 
 def scores(entries: Sequence[Row], calibration: dict[str, dict[str, float]], path: Path) -> Path:
-    """Scores against β with 95 % intervals over seeds, each between its chance level and that of a perfect code."""
+    """Scores against β with 95 % intervals over seeds (UDR has none), between chance and a perfect code."""
     names = [name for name in (*score_names(), "udr") if any(name in entry for entry in entries)]
     columns = min(len(names), 4)
     height = -(-len(names) // columns)

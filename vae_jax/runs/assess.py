@@ -52,7 +52,7 @@ def assess(models: Models, path: Path, asked: dict[str, Any], measure: Measure) 
     asked = {"sweep": {name: value for name, value in config.items() if name not in SWEEP_FREE}, **asked}
     known = {json.dumps(entry["model"]): entry for entry in _known(path, asked)}
     entries: list[Row] = []
-    codes: dict[str, list[tuple[Row, Any]]] = {}
+    codes: dict[str, list[tuple[Row, Any, bool]]] = {}
     for row in bar(rows, desc="measuring", unit="model"):
         entry = known.get(json.dumps(who(row)))
         if row["diverged"]:
@@ -61,14 +61,15 @@ def assess(models: Models, path: Path, asked: dict[str, Any], measure: Measure) 
             model = models.read(row, where[identity(row)])
             entry = entry or plain({"model": who(row), "measured": measure(model)})
             posterior = encode_all(model.recipe, model.params, jax.random.key(0), model.data.test)
-            codes.setdefault(json.dumps(setting(row)), []).append((entry, posterior))
+            of_one = entry, posterior, model.recipe.model.standard_prior
+            codes.setdefault(json.dumps(setting(row)), []).append(of_one)
         entries.append(entry)
         write_json(path, {"asked": asked, "models": entries}, indent=1)
     for group in codes.values():
-        rates = [_rates(posterior) for _, posterior in group]
-        means = [np.asarray(posterior.mean) for _, posterior in group]
+        rates = [_rates(posterior, standard) for _, posterior, standard in group]
+        means = [np.asarray(posterior.mean) for _, posterior, _ in group]
         found = {name: unsupervised_ranking(means, rates, similarity=name) for name in SIMILARITIES}
-        for index, (entry, _) in enumerate(group):
+        for index, (entry, *_) in enumerate(group):
             of_each = {name: {part: v[index] for part, v in of._asdict().items()} for name, of in found.items()}
             entry["udr"] = plain(of_each)
     write_json(path, {"asked": asked, "models": entries}, indent=1)
@@ -77,6 +78,8 @@ def assess(models: Models, path: Path, asked: dict[str, Any], measure: Measure) 
 
 def table(entries: Sequence[Row]) -> tuple[list[Row], dict[str, dict[str, float]]]:
     """The means of each setting with 95 % intervals over seeds; and the scores of a perfect code and of chance.
+
+    UDR has no interval: its values share pairs of models.
 
     Chance depends on the number of latents: where that differs between models, it is left out.
     """
@@ -91,7 +94,12 @@ def table(entries: Sequence[Row]) -> tuple[list[Row], dict[str, dict[str, float]
                 of_one = {part: score[part] for part in ("perfect", "chance")}
                 calibration.setdefault(name, of_one)
                 calibration[name] = {part: v for part, v in of_one.items() if calibration[name].get(part) == v}
-    return settings(rows, tuple(names)), calibration
+    entries_of_settings = settings(rows, tuple(names))
+    for entry in entries_of_settings:
+        for name in names:
+            if name.startswith("udr"):  # each is a median over pairs with the others: they are not independent
+                entry[name]["interval"] = None
+    return entries_of_settings, calibration
 
 
 def _measures(entry: Row) -> dict[str, Any]:
@@ -112,10 +120,15 @@ def _measures(entry: Row) -> dict[str, Any]:
     return {name: value for name, value in numbers.items() if value is not None}
 
 
-def _rates(posterior: Any) -> np.ndarray:
-    """Mean KL(q(z_j|x) ‖ N(0, 1)), `[latent]`; NaN where the posteriors are not normal."""
+def _rates(posterior: Any, standard_prior: bool) -> np.ndarray:
+    """Mean KL(q(z_j|x) ‖ N(0, 1)), `[latent]`, what the latent costs; NaN where the posteriors are not normal.
+
+    With another prior, what a normal latent tells of x, ½ ln(1 + Var E[z_j|x]/E Var[z_j|x]).
+    """
     if not isinstance(posterior, Normal):
         return np.full(posterior.mean.shape[1], np.nan)
+    if not standard_prior:
+        return 0.5 * np.log1p(np.var(posterior.mean, axis=0) / np.exp(posterior.log_var).mean(axis=0))
     return np.asarray(kl_standard_normal(posterior.mean, posterior.log_var).mean(axis=0))
 
 

@@ -18,7 +18,7 @@ from vae_jax.evaluation.likelihood import log_likelihood
 from vae_jax.evaluation.metrics.representation import represent
 from vae_jax.evaluation.metrics.scoring import scores
 from vae_jax.evaluation.metrics.table import Representation
-from vae_jax.evaluation.samples import Features, sample_quality
+from vae_jax.evaluation.samples import Features, apply_features, sample_quality
 from vae_jax.models.vae import Params
 from vae_jax.training.experiment import Experiment
 
@@ -57,10 +57,15 @@ def evaluate_model(
       repeats: repetitions of a score with other examples, for its error.
       features: the space that samples are compared in; see `sample_quality`.
 
+    Raises:
+      InputError: the function of features fails on ten test images.
+
     Returns:
       The measures, and the codes of the whole grid where the data have known factors.
     """
     data, recipe = experiment.data, experiment.recipe
+    if features is not None:  # before hours of measuring
+        apply_features(features, np.asarray(recipe.seen(jax.random.key(0), data.test.x[:10])))
     measures = test_metrics(experiment, params)
     key_likelihood, key_codes, key_batches, key_samples = jax.random.split(experiment.keys.measures, 4)
     if recipe.loss.posterior.has_density:
@@ -75,7 +80,11 @@ def evaluate_model(
         measures["disentanglement"] = _left_out(why)
         return measures, None
     representation = represent(recipe, params, data.factors)
-    scored = scores(representation, names=score_names, repeats=repeats)
+    try:
+        scored = scores(representation, names=score_names, repeats=repeats)
+    except InputError as error:
+        measures["disentanglement"] = _left_out(str(error))
+        return measures, representation
     measures["disentanglement"] = {
         "codes": "posterior means of factors drawn uniformly, 10,000 to fit and 5,000 to test; mig_chen: posterior "
         "densities of the whole grid",

@@ -2,9 +2,11 @@
 
 import functools
 
+import numpy as np
 import pytest
 from tables import enter
 
+from vae_jax.errors import InputError
 from vae_jax.evaluation.metrics import SCORES, Score, perfect, score_names, scores
 from vae_jax.evaluation.metrics.calibration import perfect_and_chance
 
@@ -38,6 +40,18 @@ def test_scores_come_with_their_perfect_and_chance_computed_once(monkeypatch, tm
         scores(code, names=["mgi"])
 
 
+@pytest.mark.parametrize("sizes", [(5,), (1, 5, 3)])
+def test_factors_that_cannot_be_scored_are_refused(sizes):
+    with pytest.raises(InputError, match="scores need two factors or more, each of two values or more"):
+        scores(perfect(tuple("abc"[: len(sizes)]), sizes), names=["mig"])
+
+
+def test_codes_that_are_not_finite_are_refused():
+    code = perfect(("a", "b"), (3, 4))
+    with pytest.raises(InputError, match="the codes hold NaN or infinity"):
+        scores(code._replace(codes=lambda factors: np.full((len(factors), 2), np.nan)), names=["factor_vae"])
+
+
 def test_a_score_without_a_source_is_calibrated_anew(monkeypatch, tmp_path):
     """As one registered in a notebook."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -45,7 +59,7 @@ def test_a_score_without_a_source_is_calibrated_anew(monkeypatch, tmp_path):
     function.__module__ = "__main__"
     enter(monkeypatch, SCORES, "half", Score("half", function))
     monkeypatch.setattr("vae_jax.evaluation.metrics.calibration.inspect.getsource", raise_type_error)
-    assert scores(perfect(("a",), (3,)), names=["half"])["half"].perfect == 0.5
+    assert scores(perfect(("a", "b"), (3, 2)), names=["half"])["half"].perfect == 0.5
     assert not [*tmp_path.iterdir()]
 
 
@@ -57,6 +71,6 @@ def test_a_score_of_several_numbers_reports_each(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     pair = Score("pair", lambda random, representation: (0.25, random.randint(3)), also=("other",))
     enter(monkeypatch, SCORES, "pair", pair)
-    found = scores(perfect(("a",), (3,)), names=["pair"], repeats=3)
+    found = scores(perfect(("a", "b"), (3, 2)), names=["pair"], repeats=3)
     assert list(found) == ["pair", "other"] and {"pair", "other"} <= set(score_names())
     assert (found["pair"].value, found["pair"].error) == (0.25, 0) and found["other"].error > 0

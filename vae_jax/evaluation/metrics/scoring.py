@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vae_jax.errors import InputError
 from vae_jax.evaluation.metrics.calibration import perfect_and_chance
 from vae_jax.evaluation.metrics.table import SCORES, Representation
 
@@ -46,12 +47,20 @@ def scores(
 
     Raises:
       ValueError: a name that is not in the table.
+      InputError: fewer than two factors, one of a single value, or codes that are not finite.
     """
     names = quick() if names is None else names
     unknown = [name for name in names if name not in SCORES]
     if unknown:
         raise ValueError(f"no score named {unknown[0]!r}; expected some of {', '.join(SCORES)}.")
-    latent = representation.sample(np.random.RandomState(0), 1)[1].shape[1]
+    if len(representation.sizes) < 2 or min(representation.sizes) < 2:
+        raise InputError(
+            f"scores need two factors or more, each of two values or more; got sizes {representation.sizes}."
+        )
+    codes = representation.sample(np.random.RandomState(0), 1000)[1]
+    if not np.isfinite(codes).all():
+        raise InputError("the codes hold NaN or infinity; expected finite numbers. Look whether training diverged.")
+    latent = codes.shape[1]
     scored = {}
     for name in names:
         score, times = SCORES[name], 1 if SCORES[name].slow else repeats
