@@ -2,13 +2,14 @@
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import numpyro.distributions
 import pytest
 import scipy.integrate
 import scipy.stats
 
-from vae_jax.distributions import kl_normal, kl_standard_normal
+from vae_jax.distributions import Normal, finite_exp, kl_normal, kl_standard_normal
 
 
 @pytest.mark.parametrize(("mean", "log_var"), [(0.0, 0.0), (1.5, -1.0), (-0.3, 2.0), (4.0, 0.1)])
@@ -61,3 +62,21 @@ def test_kl_is_finite_at_extremes_and_pulls_back(log_var):
 def test_shapes_that_would_broadcast_are_refused():
     with pytest.raises(ValueError, match=r"mean and log_var must have one shape; got \(20,\) and \(10,\)"):
         kl_standard_normal(jnp.zeros(20), jnp.zeros(10))
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_the_divergence_is_mpmaths_to_a_few_units_in_the_last_place(x64):
+    """Near 0 by a series, further out by expm1: on both sides of where they meet, in either precision."""
+    mpmath.mp.dps = 40
+    points = [-30.0, -1.0, -0.2517, -0.2499, -1e-3, 1e-6, 0.1, 0.2499, 0.2517, 1.0, 19.9, 20.1, 60.0]
+    with jax.enable_x64(x64):
+        dtype = jnp.float64 if x64 else jnp.float32
+        log_var = jnp.asarray(points, dtype)
+        found = kl_standard_normal(jnp.zeros_like(log_var), log_var)
+        exact = [float((mpmath.expm1(mpmath.mpf(float(v))) - mpmath.mpf(float(v))) / 2) for v in log_var]
+        np.testing.assert_allclose(found, exact, rtol=8 * float(jnp.finfo(dtype).eps))
+
+
+def test_infinite_log_variances_are_not_nan():
+    assert finite_exp(-jnp.inf) == 0 and Normal(jnp.zeros(()), -jnp.inf).variance == 0
+    assert kl_standard_normal(0.0, -jnp.inf) == jnp.inf == kl_standard_normal(0.0, jnp.inf)

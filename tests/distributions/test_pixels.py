@@ -168,3 +168,23 @@ def test_samples_of_the_continuous_bernoulli_have_its_mean_and_its_gradient(key,
     assert abs((values - draws(0.0)).mean() - (mean - 0.5)) < 1e-3 * abs(logit) + 1e-6
     assert abs(slopes.mean() - slope) < 1e-3
     np.testing.assert_allclose(ContinuousBernoulli(jnp.float32(logit)).mean, mean, rtol=2e-6)
+
+
+@pytest.mark.parametrize("logit", [-1e5, -100.0, -89.0, -3.0, 3.0, 100.0, 1e5])
+def test_the_mean_of_the_continuous_bernoulli_has_a_gradient_everywhere(logit):
+    mpmath.mp.dps = 40
+    size = mpmath.mpf(logit)
+    slope = 1 / size**2 - 1 / (4 * mpmath.sinh(size / 2) ** 2)
+    found = jax.grad(lambda logit: ContinuousBernoulli(logit).mean)(jnp.float32(logit))
+    np.testing.assert_allclose(found, float(slope), rtol=1e-4, atol=1e-9)
+
+
+@pytest.mark.parametrize("log_scale", [-20.0, -3.0, 5.0, 62.0, 65.0, 85.0])
+def test_a_level_of_any_scale_has_mpmaths_probability(log_scale):
+    mpmath.mp.dps = 60
+    scale, location = mpmath.e ** mpmath.mpf(log_scale), mpmath.mpf("0.5")
+    low = (mpmath.mpf(128) - mpmath.mpf("0.5")) / 255 - location
+    sigmoid = lambda a: 1 / (1 + mpmath.e ** (-a))
+    expected = mpmath.log(sigmoid((low + mpmath.mpf(1) / 255) / scale) - sigmoid(low / scale))
+    found = DiscretizedLogistic(jnp.full(1, 0.5), jnp.full(1, log_scale)).log_prob(jnp.full(1, 128 / 255))
+    np.testing.assert_allclose(found, float(expected), rtol=1e-5, atol=2e-4)

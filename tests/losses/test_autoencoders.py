@@ -61,3 +61,12 @@ def test_rates_of_a_batch_are_the_mean_activation(key):
     terms = terms_by_hand(np.zeros(50), np.zeros((50, 3)), jax.nn.sigmoid(h))
     found = losses.sparse_rate(Batch(terms._replace(posterior=Rates(h))), target=0.2)
     np.testing.assert_allclose(found, losses.sparse_rate(Batch(terms), target=0.2), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "denoising", "sparse"])
+def test_a_loss_of_points_computes_no_nan(key, name):
+    with jax.debug_nans(True):
+        loss, _ = getattr(losses, name)(
+            key, jnp.ones(4), lambda x: x[:2], lambda z: Normal(jnp.tile(z, 2), jnp.zeros(4))
+        )
+    assert np.isfinite(loss)

@@ -49,3 +49,13 @@ def test_one_log_variance_for_all_latents(key, n):
         for q in (Normal(mean, log_var), spread)
     )
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_a_scale_that_the_batch_shares(key):
+    import numpyro.distributions as dist
+
+    mean = jax.random.normal(key, (8, 2))
+    expected = losses.dip(Batch(terms_of(mean, Normal(mean, jnp.zeros((8, 2))))), covariance="codes")
+    for q in (Normal(mean, 0.0), dist.Normal(mean, 1.0)):
+        terms = terms_of(mean, Normal(mean, jnp.zeros((8, 2))))._replace(posterior=q)
+        np.testing.assert_allclose(losses.dip(Batch(terms), covariance="codes"), expected, rtol=1e-6)

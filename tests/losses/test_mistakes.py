@@ -48,8 +48,35 @@ def test_one_example_where_a_batch_is_meant(key, name):
     z, q = everything(key)
     terms = jax.tree.map(lambda leaf: leaf[0], terms_of(z, q))
     batch = Batch(terms, data_size=50, pixels=6, prior_samples=z, critic=jnp.sum)
-    with pytest.raises(ValueError, match=r"log_likelihood \[batch\] and z \[batch, latent\]; got \(\) and \(3,\)"):
+    with pytest.raises(ValueError, match=r"of at least one example; got \(\), \(3,\) and \(3,\)"):
         LOSSES[name].function(batch)
+
+
+@pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.batch])
+def test_terms_that_do_not_belong_together(key, name):
+    """One KL for each example, without its axis of latents, would be summed over the batch; and an empty batch."""
+    z, q = everything(key)
+    terms = terms_of(z, q)
+    for wrong in (terms._replace(kl=terms.rate), terms._replace(kl=terms.kl[:3]), jax.tree.map(lambda x: x[:0], terms)):
+        with pytest.raises(ValueError, match=r"a batch loss takes terms with a leading axis"):
+            LOSSES[name].function(Batch(wrong, 50, 6, z, jnp.sum))
+
+
+@pytest.mark.parametrize(("name", "weight"), [("capacity", "gamma"), ("free-bits", "free_nats"), ("dip-i", "diagonal")])
+def test_several_weights_of_a_batch_at_once(key, name, weight):
+    with pytest.raises(ValueError, match=r"one number.*got shape \(3,\)"):
+        LOSSES[name].function(Batch(terms_of(*everything(key))), **{weight: jnp.ones(3)})
+
+
+@pytest.mark.parametrize("size", [3, 3.0, np.int64(3), np.float32(3)])
+def test_a_data_set_smaller_than_its_batch(key, size):
+    with pytest.raises(ValueError, match="data_size counts the whole data set, at least the batch of 7"):
+        losses.beta_tc(Batch(terms_of(*everything(key)), data_size=size))
+
+
+def test_a_critic_of_several_numbers(key):
+    with pytest.raises(ValueError, match=r"one logit for each code; got \(3,\) for each"):
+        losses.factor(Batch(terms_of(*everything(key)), critic=lambda z: z))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32])

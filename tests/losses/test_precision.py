@@ -93,3 +93,29 @@ def test_double_precision_stays(key):
         loss, terms = losses.negative_elbo(jax.random.key(1), mean, encode, decode)
         assert loss.dtype == terms.kl.dtype == terms.z.dtype == jnp.float64
         assert Bernoulli(mean).log_prob(mean.astype(jnp.float32)).dtype == jnp.float64
+
+
+@pytest.mark.parametrize("half", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("estimator", ["iwae", "stl", "dreg"])
+def test_the_gradient_of_half_precision(key, estimator, half):
+    def loss(mean):
+        encode, decode = lambda x: Normal(mean, mean), lambda z: Bernoulli(jnp.concatenate([z, z]))
+        return losses.importance_weighted(key, jnp.ones(4, half), encode, decode, num_samples=4, estimator=estimator)[0]
+
+    gradient = jax.grad(loss)(jnp.ones(2, half))
+    assert gradient.dtype == half and np.isfinite(np.asarray(gradient, np.float32)).all()
+
+
+@pytest.mark.parametrize("logit", [-6.9, 6.9])
+def test_rare_pixels_are_as_rare_in_half_precision(key, logit):
+    """Drawn with bfloat16's uniform numbers, one pixel in a thousand would be eight."""
+    draws = Bernoulli(jnp.full(400_000, logit, jnp.bfloat16)).sample(key)
+    share = float(jnp.mean(draws.astype(jnp.float32)))
+    expected = float(jax.nn.sigmoid(jnp.bfloat16(logit).astype(jnp.float32)))
+    assert draws.dtype == jnp.bfloat16
+    assert abs(share - expected) < 5 * np.sqrt(expected * (1 - expected) / 400_000)
+
+
+def test_normal_noise_is_normal_in_half_precision(key):
+    draws = np.asarray(Normal(jnp.zeros(400_000, jnp.bfloat16), jnp.zeros((), jnp.bfloat16)).sample(key), np.float32)
+    assert abs(draws.mean()) < 5 / np.sqrt(400_000) and np.abs(draws).max() > 4

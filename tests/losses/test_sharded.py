@@ -40,6 +40,26 @@ def test_parts_give_the_loss_and_the_gradient_of_the_whole(name):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-4, atol=1e-3), parts, whole)
 
 
+@pytest.mark.parametrize("check_vma", [False, True])
+@pytest.mark.parametrize("name", ["beta-tc", "dip-ii", "factor", "capacity"])
+def test_the_gradient_inside_of_shard_map_is_counted_once(name, check_vma):
+    from jax.sharding import Mesh
+    from jax.sharding import PartitionSpec as P
+
+    loss, mesh = LOSSES[name].function, Mesh(np.array(jax.devices()), ("parts",))
+
+    def of_part(weights, x, noise, prior):
+        function = lambda weights: loss(batch_of(weights, x, noise, prior), axis_name="parts")
+        return jax.lax.pmean(jax.value_and_grad(function)(weights), "parts")
+
+    specs = (P(), P("parts"), P("parts"), P("parts"))
+    found = jax.jit(jax.shard_map(of_part, mesh=mesh, in_specs=specs, out_specs=P(), check_vma=check_vma))(
+        WEIGHTS, X, NOISE, PRIOR
+    )
+    expected = jax.value_and_grad(lambda weights: loss(batch_of(weights, X, NOISE, PRIOR)))(WEIGHTS)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3), found, expected)
+
+
 @pytest.mark.parametrize("name", ["beta-tc", "dip-ii", "factor"])
 def test_shard_map_over_devices_gives_the_loss_of_the_whole(name):
     from jax.sharding import Mesh

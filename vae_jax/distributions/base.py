@@ -18,6 +18,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 LOG_2PI = 1.8378770664093453
+POINTS = ("Delta", "Deterministic", "VectorDeterministic")  # in NumPyro, distrax and TFP
+WRAPPED = ("base_dist", "distribution")  # where these keep what they wrap
 
 
 @runtime_checkable
@@ -40,8 +42,20 @@ class Support(Enum):
 
 
 def has_density(distribution: Any) -> bool:
-    """Whether a distribution has a density, and so a KL to a prior: a point, `Delta`, has none."""
-    return getattr(distribution, "has_density", True)
+    """Whether a distribution has a density, and so a KL to a prior: a point, ours or another library's, has none."""
+    own = getattr(distribution, "has_density", None)
+    if own is not None:
+        return own
+    inside = next((getattr(distribution, name) for name in WRAPPED if hasattr(distribution, name)), None)
+    return type(distribution).__name__ not in POINTS and (inside is None or has_density(inside))
+
+
+def is_reparametrised(distribution: Any) -> bool:
+    """Whether a sample carries the gradient to the parameters: one that chooses, such as a mixture's, does not."""
+    if hasattr(distribution, "reparametrised"):
+        return distribution.reparametrised
+    kind = getattr(distribution, "reparameterization_type", None)  # of TFP
+    return getattr(distribution, "has_rsample", True) and "NOT_REPARAM" not in repr(kind)
 
 
 def expect_distribution(what: str, value: Any) -> Any:
@@ -100,8 +114,11 @@ def over_batch(function: Callable[[Any], Array], distribution: Any, shape: tuple
       distribution: a pytree with leaves `[batch, …]`.
       shape: of the result.
     """
-    result = jax.vmap(function)(distribution)
-    return result if result.shape == shape else function(distribution)
+    if all(jnp.shape(leaf)[:1] == shape[:1] for leaf in jax.tree.leaves(distribution)):
+        result = jax.vmap(function)(distribution)
+        if result.shape == shape:
+            return result
+    return jnp.broadcast_to(function(distribution), shape)
 
 
 def wide(x: ArrayLike) -> Array:
@@ -122,8 +139,7 @@ def finite_exp(x: ArrayLike, *, linear_from: float = 80.0) -> Array:
     clipped one would not.
     """
     x = jnp.asarray(x)
-    top = jnp.minimum(x, linear_from)
-    return jnp.exp(top) * (1.0 + (x - top))
+    return jnp.exp(jnp.minimum(x, linear_from)) * (1.0 + jnp.maximum(x - linear_from, 0.0))
 
 
 def event(owner: str, x: ArrayLike, *parameters: ArrayLike, inner: int = 0) -> list[Array]:

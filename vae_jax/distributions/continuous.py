@@ -22,7 +22,7 @@ class Normal(NamedTuple):
     Args:
       mean: any shape, the event's.
       log_var: log σ²; the same shape, or a scalar shared by all dimensions. Samples need it below 177, where σ itself
-        overflows float32.
+        overflows float32, and densities above −6,000.
     """
 
     mean: Array
@@ -37,8 +37,9 @@ class Normal(NamedTuple):
 
     def sample(self, key: Array) -> Array:
         """mean + exp(½ log_var)·ε, ε ~ N(0, I): differentiable in both parameters (Kingma & Welling 2014, eq. 4)."""
-        noise = jax.random.normal(key, jnp.shape(self.mean), jnp.result_type(self.mean))
-        return self.mean + jnp.exp(0.5 * self.log_var) * noise
+        mean, log_var = wide(self.mean), wide(self.log_var)
+        noise = jax.random.normal(key, jnp.broadcast_shapes(mean.shape, log_var.shape), mean.dtype)
+        return (mean + jnp.exp(0.5 * log_var) * noise).astype(jnp.result_type(self.mean, self.log_var))
 
     def log_prob(self, x: ArrayLike) -> Array:
         """log N(x), a scalar in nats, summed over the event. ValueError: x of another shape, or of integers."""
@@ -102,6 +103,8 @@ class Mixture(NamedTuple):
     means: Array
     log_vars: Array
 
+    reparametrised = False
+
     @property
     def mean(self) -> Array:
         """Σ_k π_k mean_k."""
@@ -110,7 +113,7 @@ class Mixture(NamedTuple):
     def sample(self, key: Array) -> Array:
         """A component, then a draw from it; not differentiable in the weights."""
         key_component, key_noise = jax.random.split(key)
-        k = jax.random.categorical(key_component, self.logits)
+        k = jax.random.categorical(key_component, wide(self.logits))
         return Normal(self.means[k], self.log_vars[k]).sample(key_noise)
 
     def log_prob(self, x: ArrayLike) -> Array:

@@ -1,6 +1,11 @@
 """Kullback-Leibler divergences between diagonal normals, in nats, per dimension."""
 
+import math
+from typing import Any
+
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -9,13 +14,16 @@ from vae_jax.distributions.continuous import Normal, StandardNormal
 
 
 def _exp_minus_one_minus(x: Array) -> Array:
-    """exp(x) − 1 − x without cancellation: a series near 0, where even `expm1(x) − x` loses most digits."""
-    series = 1 / 720 + x * (1 / 5040)
-    for coefficient in (1 / 120, 1 / 24, 1 / 6, 1 / 2):
-        series = coefficient + x * series
-    near = jnp.abs(x) < 0.25
-    far = jnp.where(near, 1.0, x)
-    return jnp.where(near, jnp.square(x) * series, finite_exp(far) - 1.0 - far)
+    """exp(x) − 1 − x without cancellation: its series near 0, where even `expm1(x) − x` loses most digits."""
+    near = jnp.abs(x) < 0.5
+    inside = jnp.where(near, x, 0.0)
+    series = jnp.zeros_like(x)
+    for n in range(16, 1, -1):  # to double precision
+        series = 1 / math.factorial(n) + inside * series
+    outside = jnp.where(near, 1.0, x)
+    small = jnp.minimum(outside, 20.0)
+    far = jnp.where(outside < 20.0, jnp.expm1(small) - small, finite_exp(outside) - 1.0 - jnp.minimum(outside, 1e30))
+    return jnp.where(near, jnp.square(inside) * series, far)
 
 
 def kl_standard_normal(mean: ArrayLike, log_var: ArrayLike) -> Array:
@@ -92,7 +100,8 @@ def kl_to_prior(posterior: Distribution, prior: Distribution | None, z: Array) -
     [0.5, 0.5]
     """
     if not has_density(posterior):
-        return jnp.full(jnp.shape(z), jnp.nan)
+        undefined: Any = np.full(jnp.shape(z), np.nan, np.float32)  # NumPy's: to JAX it is no result that went wrong
+        return undefined
     if prior is not None and shape_of(prior) not in (jnp.shape(z), ()):
         raise ValueError(f"the prior is over {shape_of(prior)}, and the code z is {jnp.shape(z)}; expected one shape.")
     if isinstance(posterior, Normal):
@@ -105,8 +114,16 @@ def kl_to_prior(posterior: Distribution, prior: Distribution | None, z: Array) -
     # Other libraries return a value per latent unless told otherwise; then the prior is kept per latent too.
     if log_q.shape == jnp.shape(z) and (prior is None or isinstance(prior, StandardNormal)):
         return log_q + 0.5 * (jnp.square(wide(z)) + LOG_2PI)
-    log_p = (StandardNormal(z.size) if prior is None else prior).log_prob(z)
-    return jnp.reshape(jnp.sum(log_q) - total(log_p), (1,))
+    return jnp.reshape(jnp.sum(log_q) - log_prior(prior, z), (1,))
+
+
+def log_prior(prior: Distribution | None, z: Array) -> Array:
+    """log p(z) of one code, `[]` in nats; `None` is N(0, I), and a scalar distribution is that of every latent."""
+    if prior is None:
+        prior = StandardNormal(z.size)
+    elif shape_of(prior) == ():
+        return total(jax.vmap(prior.log_prob)(z))
+    return total(prior.log_prob(z))
 
 
 def _same_shape(names: str, *arrays: ArrayLike) -> list[Array]:

@@ -33,11 +33,17 @@ def kl_monte_carlo(key: Array, q: Distribution, p: Distribution, num_samples: in
       p: another over the same space.
       num_samples: at least 2; the error falls as 1/√num_samples.
 
+    Raises:
+      ValueError: fewer than 2 samples.
+
     >>> p, q = Normal(jnp.zeros(1), jnp.zeros(1)), Normal(jnp.ones(1), jnp.zeros(1))
     >>> value, error = kl_monte_carlo(jax.random.key(0), q, p, 10_000)
     >>> bool(abs(value - 0.5) < 3 * error)
     True
     """
+
+    if num_samples < 2:
+        raise ValueError(f"num_samples must be at least 2; got {num_samples}: one sample has no error.")
 
     def one(key):
         z = draw(q, key)

@@ -1,5 +1,6 @@
 """Distributions over pixels in [0, 1]: black or white, grey, and 256 levels of grey. Each is of one example."""
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -28,7 +29,7 @@ class Bernoulli(NamedTuple):
 
     def sample(self, key: Array) -> Array:
         """Zeros and ones of the logits' dtype."""
-        return jax.random.bernoulli(key, self.mean).astype(jnp.result_type(self.logits))
+        return jax.random.bernoulli(key, jax.nn.sigmoid(wide(self.logits))).astype(jnp.result_type(self.logits))
 
     def log_prob(self, x: ArrayLike) -> Array:
         """log p(x), a scalar in nats; x in [0, 1], of the logits' shape. ValueError: another shape, or integers."""
@@ -57,8 +58,9 @@ class ContinuousBernoulli(NamedTuple):
     @property
     def mean(self) -> Array:
         """1/(1 − e^−l) − 1/l, in (0, 1)."""
-        near, away, _ = self._away_from_zero(0.5)
-        return jnp.where(near, 0.5 + _odd(self.logits), 1.0 / -jnp.expm1(-away) - 1.0 / away)
+        near, away, size = self._away_from_zero(0.5)
+        far = 1.0 / -jnp.expm1(-size) - 1.0 / size
+        return jnp.where(near, 0.5 + _odd(self.logits), jnp.where(away > 0, far, 1.0 - far))
 
     def sample(self, key: Array) -> Array:
         """One draw, by inversion of the distribution function: ln(1 + u (e^l − 1))/l, differentiable in l."""
@@ -109,13 +111,15 @@ class DiscretizedLogistic(NamedTuple):
 
     @property
     def mean(self) -> Array:
-        """The location, clipped to [0, 1]: the mean, except for the shift by the tails."""
+        """The location, clipped to [0, 1]: close to the mean where the scale is small, and what pictures show."""
         return jnp.clip(self.location, 0.0, 1.0)
 
     def sample(self, key: Array) -> Array:
         """One of the 256 levels k/255."""
-        noise = jax.random.logistic(key, jnp.shape(self.location))
-        return jnp.clip(jnp.round(255 * (self.location + jnp.exp(self.log_scale) * noise)), 0, 255) / 255
+        location, log_scale = wide(self.location), wide(self.log_scale)
+        noise = jax.random.logistic(key, location.shape, location.dtype)
+        x = jnp.clip(jnp.round(255 * (location + jnp.exp(log_scale) * noise)), 0, 255) / 255
+        return x.astype(jnp.result_type(self.location))
 
     def log_prob(self, x: ArrayLike) -> Array:
         """log P(x), a scalar in nats; x in [0, 1] is rounded to the nearest of the 256 levels. ValueError: integers."""
@@ -149,7 +153,7 @@ class DiscretizedLogisticMixture(NamedTuple):
     def sample(self, key: Array) -> Array:
         """A component for each pixel, then one of the 256 levels from it."""
         key_component, key_level = jax.random.split(key)
-        k = jax.random.categorical(key_component, self.logits)[..., None]
+        k = jax.random.categorical(key_component, wide(self.logits))[..., None]
         chosen = (jnp.take_along_axis(part, k, axis=-1)[..., 0] for part in (self.location, self.log_scale))
         return DiscretizedLogistic(*chosen).sample(key_level)
 
@@ -175,12 +179,17 @@ def _cumulants(u: Array, logits: Array) -> Array:
 
 def _log_level(x: ArrayLike, location: Array, log_scale: Array) -> Array:
     """log P of the grey level nearest to x under a discretised logistic, element by element."""
-    level = jnp.round(255 * jnp.asarray(x))
+    level = jnp.clip(jnp.round(255 * jnp.asarray(x)), 0, 255)
     inverse_scale = finite_exp(-log_scale)
     low = (level - 0.5) / 255 - location
     below, above = low * inverse_scale, (low + 1 / 255) * inverse_scale
     # σ(a) − σ(b) = σ(a) σ(−b) (1 − e^(b−a)): no difference of nearly equal numbers.
-    width = jnp.maximum(inverse_scale / 255, 1e-30)
-    inside = jax.nn.log_sigmoid(above) + jax.nn.log_sigmoid(-below) + jnp.log(-jnp.expm1(-width))
+    width = inverse_scale / 255
+    narrow = width < 1e-3  # then ln(1 − e^−w) = ln w − w/2, whose logarithm does not underflow
+    wide_enough = jnp.where(narrow, 1.0, width)
+    log_width = jnp.where(
+        narrow, -log_scale - math.log(255) - width / 2 + jnp.square(width) / 24, jnp.log(-jnp.expm1(-wide_enough))
+    )
+    inside = jax.nn.log_sigmoid(above) + jax.nn.log_sigmoid(-below) + log_width
     edges = jnp.where(level <= 0, jax.nn.log_sigmoid(above), jax.nn.log_sigmoid(-below))
     return jnp.where((level > 0) & (level < 255), inside, edges)

@@ -12,7 +12,7 @@ from vae_jax.distributions.base import Distribution, mean_of, total, wide
 from vae_jax.distributions.continuous import Delta
 from vae_jax.distributions.posteriors import POINT, RATES, Rates
 from vae_jax.hyperparameter import Hyperparameter
-from vae_jax.losses.batch import Batch
+from vae_jax.losses.batch import Batch, loss_of
 from vae_jax.losses.corruption import gaussian_noise, masking, salt_and_pepper
 from vae_jax.losses.elbo import Decode, Encode, Terms, elbo_terms, one_number
 from vae_jax.losses.table import register
@@ -190,4 +190,4 @@ def sparse_rate(
         limits = jnp.finfo(z.dtype)
         on, off = jnp.log(jnp.maximum(z, limits.tiny)), jnp.log(jnp.maximum(1 - z, limits.epsneg))
     divergence = target * (jnp.log(target) - on) + (1 - target) * (jnp.log1p(-jnp.asarray(target)) - off)
-    return jnp.mean(terms.distortion) + weight * jnp.sum(divergence)
+    return loss_of(jnp.mean(terms.distortion) + weight * jnp.sum(divergence), axis_name)

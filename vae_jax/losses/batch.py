@@ -36,13 +36,13 @@ class Batch(NamedTuple):
           axis_name: an axis of `shard_map`, `pmap` or `vmap` over which the batch is split; None where it is whole.
 
         Raises:
-          ValueError: terms without a leading axis, those of a single example.
+          ValueError: terms without a leading axis, as those of a single example, or of no example.
         """
-        if jnp.ndim(self.terms.log_likelihood) != 1 or jnp.ndim(self.terms.z) != 2:
-            shapes = jnp.shape(self.terms.log_likelihood), jnp.shape(self.terms.z)
+        likelihood, kl, z = (jnp.shape(leaf) for leaf in self.terms[:3])
+        if (len(likelihood), len(kl), len(z)) != (1, 2, 2) or not likelihood == kl[:1] == z[:1] or 0 in (*kl, *z):
             raise ValueError(
-                "a batch loss takes terms with a leading axis: log_likelihood [batch] and z [batch, latent]; got "
-                f"{shapes[0]} and {shapes[1]}. Lift losses.elbo_terms over the examples with jax.vmap."
+                "a batch loss takes terms with a leading axis: log_likelihood [batch], kl and z [batch, latent], of at "
+                f"least one example; got {likelihood}, {kl} and {z}. Lift losses.elbo_terms with jax.vmap."
             )
         if axis_name is None:
             return self
@@ -71,6 +71,22 @@ class Batch(NamedTuple):
     def need_critic(self) -> Callable[[Array], Array]:
         """`critic`, or a ValueError that says how to give it."""
         return _given(self.critic, "critic")
+
+
+def loss_of(whole: Array, axis_name: str | None) -> Array:
+    """The last line of every batch loss: its value, checked to be one number, and equal over the axis.
+
+    The mean over an axis along which it is equal anyway tells JAX so; without it, the gradient inside of `shard_map`
+    would be counted once for each device.
+
+    Raises:
+      ValueError: it has axes, as where a weight is an array.
+    """
+    if jnp.ndim(whole):
+        raise ValueError(
+            f"the loss of a batch is one number; got shape {jnp.shape(whole)}. Map over several weights with jax.vmap."
+        )
+    return whole if axis_name is None else lax.pmean(whole, axis_name)
 
 
 def _given(value, name: str):

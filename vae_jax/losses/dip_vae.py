@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 
 from vae_jax.distributions.base import finite_exp, mean_of, over_batch, variance_of, wide
 from vae_jax.distributions.continuous import Normal
-from vae_jax.losses.batch import Batch
+from vae_jax.losses.batch import Batch, loss_of
 from vae_jax.losses.table import register
 
 MOMENTS = ("means", "codes")
@@ -65,7 +65,7 @@ def dip(
     own = jnp.eye(mean.shape[1], dtype=bool)
     penalty = off_diagonal * jnp.sum(jnp.where(own, 0.0, jnp.square(matrix)))
     penalty += diagonal * jnp.sum(jnp.square(jnp.diag(matrix) - 1.0))
-    return jnp.mean(terms.distortion + terms.rate) + penalty
+    return loss_of(jnp.mean(terms.distortion + terms.rate) + penalty, axis_name)
 
 
 @register("dip-ii", hyper={"off_diagonal": 10.0, "diagonal": 10.0}, batch=True)

@@ -9,7 +9,16 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions.base import Distribution, draw, expect_distribution, has_density, shape_of, total, wide
+from vae_jax.distributions.base import (
+    Distribution,
+    draw,
+    expect_distribution,
+    has_density,
+    is_reparametrised,
+    shape_of,
+    total,
+    wide,
+)
 from vae_jax.distributions.continuous import Delta
 from vae_jax.distributions.kl import kl_to_prior
 from vae_jax.hyperparameter import whole
@@ -119,8 +128,9 @@ def negative_elbo(
       `(loss [], Terms)`, in nats; the terms are unweighted.
 
     Raises:
-      ValueError: the decoded distribution does not have x's shape; the posterior is a point, or has more than one axis,
-        as that of a batch has; or β is not one number.
+      ValueError: the decoded distribution does not have x's shape; the posterior is a point, has more than one axis, as
+        that of a batch has, or gives samples without a gradient to its parameters, as a mixture does; or β is not one
+        number.
       TypeError: `encode` or `decode` does not return a distribution.
 
     References: Kingma & Welling 2014, eq. 10; Higgins et al., *β-VAE*, 2017, eq. 4.
@@ -162,7 +172,8 @@ def encode_checked(encode: Encode, x: Array) -> Any:
 
     Raises:
       TypeError: neither a distribution nor an array.
-      ValueError: not over one axis, `[latent]`, as where x is a batch.
+      ValueError: not over one axis, `[latent]`, as where x is a batch; or not reparametrised, so that the encoder's
+        gradient would silently miss what the choice of z contributes.
     """
     posterior = encode(x)
     if isinstance(posterior, (jax.Array, np.ndarray)):
@@ -172,6 +183,11 @@ def encode_checked(encode: Encode, x: Array) -> Any:
         raise ValueError(
             f"encode(x) must be a distribution over [latent]; got one over {shape}. Losses take one example: lift them "
             "over a batch with jax.vmap."
+        )
+    if not is_reparametrised(posterior):
+        raise ValueError(
+            f"the samples of {type(posterior).__name__} have no gradient to its parameters; expected a reparametrised "
+            "q(z|x), such as vae_jax.Normal."
         )
     return posterior
 

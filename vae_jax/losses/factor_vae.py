@@ -8,7 +8,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from vae_jax.hyperparameter import Hyperparameter, whole
-from vae_jax.losses.batch import Batch
+from vae_jax.losses.batch import Batch, loss_of
 from vae_jax.losses.table import Critic, register
 
 LAYERS = 6
@@ -87,7 +87,7 @@ def critic_loss(key: Array, z: Array, critic: Callable[[Array], Array], *, axis_
         raise ValueError("shuffling latents over a batch needs at least 2 examples; got 1.")
     z = jax.lax.stop_gradient(z)
     real, shuffled = jax.vmap(critic)(z), jax.vmap(critic)(permute_latents(key, z))
-    return 0.5 * (jax.nn.softplus(-real).mean() + jax.nn.softplus(shuffled).mean())
+    return loss_of(0.5 * (jax.nn.softplus(-real).mean() + jax.nn.softplus(shuffled).mean()), axis_name)
 
 
 @register(
@@ -113,7 +113,7 @@ def factor(batch: Batch, *, gamma: ArrayLike = 10.0, axis_name: str | None = Non
       The loss of the batch in nats, `[]`.
 
     Raises:
-      ValueError: a batch without a critic.
+      ValueError: a batch without a critic, or one that gives more than one number.
 
     Reference: Kim & Mnih, *Disentangling by factorising*, 2018, eq. 2.
 
@@ -123,4 +123,7 @@ def factor(batch: Batch, *, gamma: ArrayLike = 10.0, axis_name: str | None = Non
     105.0
     """
     critic, terms = batch.need_critic(), batch.whole(axis_name).need_density("FactorVAE")
-    return jnp.mean(terms.distortion + terms.rate) + gamma * jnp.mean(jax.vmap(critic)(terms.z))
+    logits = jax.vmap(critic)(terms.z)
+    if logits.ndim != 1:
+        raise ValueError(f"the critic must give one logit for each code; got {logits.shape[1:]} for each.")
+    return loss_of(jnp.mean(terms.distortion + terms.rate) + gamma * jnp.mean(logits), axis_name)

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from vae_jax.distributions.base import Distribution, draw, total
-from vae_jax.distributions.continuous import StandardNormal
-from vae_jax.distributions.kl import kl_to_prior
+from vae_jax.distributions.kl import kl_to_prior, log_prior
 from vae_jax.hyperparameter import whole
 from vae_jax.losses.elbo import Decode, Encode, Terms, decode_checked, encode_checked, expect_density
 from vae_jax.losses.table import register
@@ -46,7 +45,7 @@ def importance_weighted(
     Args:
       key: a typed key; sample i uses `fold_in(key, i)`.
       x: one example.
-      encode: x -> q(z|x), with a density; for `stl` and `dreg` its samples are differentiable in its parameters.
+      encode: x -> q(z|x), with a density, reparametrised: its samples are differentiable in its parameters.
       decode: z -> p(x|z).
       num_samples: k, static. Memory grows with it.
       estimator: one of `iwae`, `stl`, `dreg`; static.
@@ -58,8 +57,7 @@ def importance_weighted(
       distortion and rate are those of the ELBO, with its gradients, whatever the estimator; `z` is the first sample.
 
     Raises:
-      ValueError: an unknown estimator, fewer than one sample, a posterior that is a point, or one whose samples are
-        not floats; and as `negative_elbo`.
+      ValueError: an unknown estimator, fewer than one sample or a chunk of none; and as `negative_elbo`.
       TypeError: `encode` or `decode` does not return a distribution.
 
     References: Burda, Grosse & Salakhutdinov 2016, eq. 8; Roeder, Wu & Duvenaud, *Sticking the landing*, 2017; Tucker
@@ -76,14 +74,15 @@ def importance_weighted(
         raise ValueError(f"estimator must be one of {', '.join(ESTIMATORS)}; got {estimator!r}.")
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1; got {num_samples}.")
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk must be at least 1; got {chunk}.")
     posterior = encode_checked(encode, x)
     expect_density(posterior, "importance weighting")
 
     def log_weight(z: Array) -> tuple[Array, Array]:
         log_likelihood = total(decode_checked(decode, z, x).log_prob(x))
-        p = StandardNormal(z.size) if prior is None else prior
         log_q = posterior.log_prob(z) if estimator == "iwae" else _held_fixed(posterior.log_prob, z)
-        return log_likelihood + total(p.log_prob(z)) - total(log_q), log_likelihood
+        return log_likelihood + log_prior(prior, z) - total(log_q), log_likelihood
 
     def over(function, inputs):
         if chunk is None or chunk >= num_samples:
@@ -91,8 +90,6 @@ def importance_weighted(
         return lax.map(jax.checkpoint(function), inputs, batch_size=chunk)
 
     z = jax.vmap(lambda i: draw(posterior, jax.random.fold_in(key, i)))(jnp.arange(num_samples))
-    if estimator != "iwae" and not jnp.issubdtype(z.dtype, jnp.floating):
-        raise ValueError(f"{estimator!r} differentiates through z, which must be floats; got {z.dtype}. Use 'iwae'.")
     log_weights, log_likelihood = over(log_weight, z)
     if estimator == "dreg":
         weights = lax.stop_gradient(jax.nn.softmax(log_weights))
@@ -123,7 +120,7 @@ def _scaled_gradient(z: Array, scale: Array) -> Array:
 @_scaled_gradient.defjvp
 def _(primals, tangents):
     (z, scale), (tangent, _) = primals, tangents
-    return z, scale * tangent
+    return z, scale.astype(tangent.dtype) * tangent
 
 
 def _held_fixed(log_prob: Callable[[Array], Array], z: Array) -> Array:

@@ -7,7 +7,7 @@ from jax.typing import ArrayLike
 from vae_jax.distributions.base import wide
 from vae_jax.distributions.posteriors import POINT
 from vae_jax.hyperparameter import Hyperparameter
-from vae_jax.losses.batch import Batch
+from vae_jax.losses.batch import Batch, loss_of
 from vae_jax.losses.table import register
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # from the authors' code; the paper has only 1
@@ -107,7 +107,8 @@ def mmd(
     batch = batch.whole(axis_name)
     terms = batch.need_density("InfoVAE")
     rate = jnp.mean(terms.rate)
-    return jnp.mean(terms.distortion) + (1 - alpha) * rate + (alpha + weight - 1) * _mmd2(batch, kernel)
+    loss = jnp.mean(terms.distortion) + (1 - alpha) * rate + (alpha + weight - 1) * _mmd2(batch, kernel)
+    return loss_of(loss, axis_name)
 
 
 @register("wae-mmd", hyper={"weight": 700.0}, batch=True, posterior=POINT, likelihood="gaussian")
@@ -140,7 +141,7 @@ def wasserstein(batch: Batch, *, weight: ArrayLike = 700.0, kernel: str = "imq",
     85.0
     """
     batch = batch.whole(axis_name)
-    return jnp.mean(batch.terms.distortion) + weight * _mmd2(batch, kernel)
+    return loss_of(jnp.mean(batch.terms.distortion) + weight * _mmd2(batch, kernel), axis_name)
 
 
 def _mmd2(batch: Batch, kernel: str) -> Array:

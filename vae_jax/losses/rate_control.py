@@ -5,7 +5,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from vae_jax.distributions.base import wide
-from vae_jax.losses.batch import Batch
+from vae_jax.losses.batch import Batch, loss_of
 from vae_jax.losses.table import register
 
 
@@ -42,7 +42,7 @@ def capacity(
     185.0
     """
     terms = batch.whole(axis_name).need_density("capacity")
-    return jnp.mean(terms.distortion) + gamma * jnp.abs(jnp.mean(terms.rate) - capacity)
+    return loss_of(jnp.mean(terms.distortion) + gamma * jnp.abs(jnp.mean(terms.rate) - capacity), axis_name)
 
 
 @register("free-bits", hyper={"free_nats": 0.1}, batch=True)
@@ -72,4 +72,6 @@ def free_bits(batch: Batch, *, free_nats: ArrayLike = 0.1, axis_name: str | None
     terms = batch.whole(axis_name).need_density("free bits")
     kl = jnp.mean(wide(terms.kl), axis=0)
     floor = free_nats * (terms.z.shape[1] / kl.size)
-    return jnp.mean(terms.distortion) + jnp.sum(jnp.maximum(kl, floor))
+    if jnp.ndim(free_nats):
+        raise ValueError(f"free_nats is one number, for each latent; got shape {jnp.shape(free_nats)}.")
+    return loss_of(jnp.mean(terms.distortion) + jnp.sum(jnp.maximum(kl, floor)), axis_name)

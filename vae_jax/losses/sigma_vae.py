@@ -7,7 +7,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from vae_jax.distributions.base import LOG_2PI
-from vae_jax.losses.batch import Batch
+from vae_jax.losses.batch import Batch, loss_of
 from vae_jax.losses.table import register
 
 
@@ -26,7 +26,8 @@ def optimal_sigma(
     In `terms` the likelihood is N(μ(z), I), σ = 1: the squared error is recovered from it, and distortion refers to it.
     A learned σ has the same value at its optimum. The best σ of a batch is below that of the data: the loss is biased
     low, by an amount that vanishes with batch·d. σ² has a floor, below which it stays fixed, so that exact
-    reconstructions do not cost −∞.
+    reconstructions do not cost −∞. Recovered from float32, the MSE is good to about 1e-7: near the floor of 1e-4 the
+    loss is off by half a nat at 784 pixels, its gradient by 0.2 %.
 
     Args:
       batch: under a Gaussian likelihood with σ = 1, with `pixels`, d, the numbers in an example.
@@ -55,4 +56,4 @@ def optimal_sigma(
     floor = math.exp(smallest_log_var)
     best = jnp.log(jnp.maximum(error, floor)) + 1.0
     distortion = 0.5 * pixels * (LOG_2PI + jnp.where(error > floor, best, smallest_log_var + error / floor))
-    return distortion + beta * jnp.mean(terms.rate)
+    return loss_of(distortion + beta * jnp.mean(terms.rate), axis_name)

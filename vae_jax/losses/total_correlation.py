@@ -3,13 +3,15 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.core
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from vae_jax.distributions.base import Distribution, wide
 from vae_jax.distributions.continuous import Normal
-from vae_jax.losses.batch import Batch
+from vae_jax.losses.batch import Batch, loss_of
 from vae_jax.losses.elbo import expect_density
 from vae_jax.losses.table import register
 
@@ -99,7 +101,7 @@ def aggregate_density(
     batch = z.shape[0]
     if sampling not in SAMPLING:
         raise ValueError(f"sampling must be one of {', '.join(SAMPLING)}; got {sampling!r}.")
-    if isinstance(data_size, int) and data_size < batch:
+    if not isinstance(data_size, jax.core.Tracer) and np.asarray(data_size) < batch:
         raise ValueError(f"data_size counts the whole data set, at least the batch of {batch}; got {data_size}.")
     if sampling == "stratified" and batch < 2:
         raise ValueError("stratified sampling needs a batch of at least 2 examples; got 1. Use sampling='weighted'.")
@@ -165,7 +167,8 @@ def beta_tc(
     density = aggregate_density(terms.z, terms.posterior, data_size=batch.need_data_size(), sampling=sampling)
     information, correlation = density.mutual_information.mean(), density.total_correlation.mean()
     kl = jnp.mean(terms.distortion) + gamma * jnp.mean(terms.rate)
-    return kl + jnp.subtract(alpha, gamma) * information + jnp.subtract(beta, gamma) * correlation
+    weighed = jnp.subtract(alpha, gamma) * information + jnp.subtract(beta, gamma) * correlation
+    return loss_of(kl + weighed, axis_name)
 
 
 @register("beta-tc-weighted", hyper=_HYPER, batch=True)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from vae_jax.distributions.base import mean_of, variance_of
 from vae_jax.distributions.continuous import Mixture, Normal, StandardNormal
 from vae_jax.models.networks.table import NetworkConfig
 from vae_jax.table import Table
@@ -113,8 +114,13 @@ class VampPrior(Prior):
     @nn.compact
     def __call__(self, encode: Encode, y: Array | None = None) -> Mixture:
         inputs = self.param("inputs", nn.initializers.uniform(1.0), (self.components, *self.shape))
-        posteriors = jax.vmap(encode)(jnp.clip(inputs, 0.0, 1.0))
-        return Mixture(jnp.zeros(self.components), posteriors.mean, posteriors.log_var)
+
+        def moments(u: Array) -> tuple[Array, Array]:
+            q = encode(u)
+            return (q.mean, q.log_var) if isinstance(q, Normal) else (mean_of(q), jnp.log(variance_of(q)))
+
+        means, log_vars = jax.vmap(moments)(jnp.clip(inputs, 0.0, 1.0))
+        return Mixture(jnp.zeros(self.components), means, log_vars)
 
 
 @register("label")

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 from jax import Array
 
-from vae_jax.distributions.base import Distribution, Support, draw, expect_distribution
+from vae_jax.distributions.base import Distribution, Support, draw, expect_distribution, mean_of
 from vae_jax.distributions.continuous import StandardNormal
 from vae_jax.distributions.pixels import Bernoulli
 from vae_jax.keys import use
@@ -18,7 +18,9 @@ Params = dict[str, Any]
 
 @dataclass(frozen=True)
 class VAE:
-    """Encoder, decoder, likelihood and prior; no state, hashable, so it can be closed over by a compiled program.
+    """Encoder, decoder, likelihood and prior; no state, so it can be closed over by a compiled program.
+
+    Hashable, and so a static argument, unless the prior holds arrays.
 
         model = VAE(DenseEncoder(latent=20), DenseDecoder(shape=(28, 28, 1)))
         params = model.init(key, x)
@@ -48,7 +50,7 @@ class VAE:
     prior: nn.Module | Distribution | None = None
 
     def __post_init__(self):
-        if self.prior is None and not isinstance(getattr(self.encoder, "latent", None), int):
+        if self.prior is None and not hasattr(getattr(self.encoder, "latent", None), "__index__"):
             raise ValueError(
                 f"VAE: the encoder {type(self.encoder).__name__} has no attribute `latent`, the number of its latents. "
                 "Give it one, or a prior that says it: VAE(…, prior=StandardNormal(latent))."
@@ -85,7 +87,7 @@ class VAE:
         if self.prior is not None:
             return self.prior
         encoder: Any = self.encoder
-        return StandardNormal(encoder.latent)
+        return StandardNormal(int(encoder.latent))
 
     @property
     def support(self) -> Support | None:
@@ -113,7 +115,7 @@ class VAE:
             raise ValueError(f"y must hold one label for each of the {n} images; got shape {y.shape}.")
 
         def one(key, y):
-            return self.decode(params, draw(self.latent_prior(params, y), key), y).mean
+            return mean_of(self.decode(params, draw(self.latent_prior(params, y), key), y))
 
         return jax.vmap(one)(jax.random.split(use(key, "generate"), n), y)
 

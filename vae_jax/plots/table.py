@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from vae_jax.distributions.base import has_density
+from vae_jax.distributions.base import has_density, mean_of
 from vae_jax.evaluation.latent_space import encode_all
 from vae_jax.evaluation.metrics.table import Representation
 from vae_jax.models.vae import Params
@@ -65,7 +65,7 @@ class Subject:
     @cached_property
     def _decode(self) -> Callable[[Array, Array | None], Array]:
         model = self.experiment.recipe.model
-        return jax.jit(jax.vmap(lambda z, y: model.decode(self.params, z, y).mean))
+        return jax.jit(jax.vmap(lambda z, y: mean_of(model.decode(self.params, z, y))))
 
 
 class Plot(NamedTuple):

@@ -11,6 +11,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from vae_jax.data.table import Dataset
+from vae_jax.distributions.base import mean_of
 from vae_jax.errors import InputError
 from vae_jax.keys import use
 from vae_jax.models.vae import VAE, Params
@@ -112,7 +113,7 @@ class Trained:
 
     @cached_property
     def _decode(self) -> Callable[[Array, Array | None], Array]:
-        return jax.jit(jax.vmap(lambda z, y: self.model.decode(self.params, z, y).mean))
+        return jax.jit(jax.vmap(lambda z, y: mean_of(self.model.decode(self.params, z, y))))
 
     @cached_property
     def _latent(self) -> int:

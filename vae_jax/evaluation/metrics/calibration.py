@@ -49,7 +49,8 @@ def _read(path: Path, names: tuple[str, ...]) -> dict[str, list[float]] | None:
 def _place(what: list, function: Callable) -> Path | None:
     """A file named after what is computed and by which code; None for code without a source, as in a notebook."""
     try:
-        sources = [inspect.getsource(sys.modules[function.__module__]), inspect.getsource(table)]
+        sources = [inspect.getsource(sys.modules[function.__module__])]
+        sources += [path.read_text() for path in sorted(Path(table.__file__).parent.glob("*.py"))]
     except (OSError, TypeError):
         return None
     digest = hashlib.sha256(json.dumps([*what, *sources]).encode()).hexdigest()
