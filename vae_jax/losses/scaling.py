@@ -23,9 +23,9 @@ class Scaling(NamedTuple):
 # As read from the code of each; `squared error` where its other losses are scaled differently.
 SCALINGS = {
     "summed": Scaling(),  # this library, and the examples of Flax, Keras (one channel) and PyTorch
-    "pythae": Scaling(),  # models/vae/vae_model.py, both reconstruction losses; models/beta_vae
     "averaged": Scaling(pixels_averaged=True),
     "normalised": Scaling(pixels_averaged=True, latents_averaged=True),  # Higgins et al. 2017
+    "pythae": Scaling(),  # models/vae/vae_model.py, both reconstruction losses; models/beta_vae
     "PyTorch-VAE": Scaling(pixels_averaged=True, unit=2.0),  # models/vanilla_vae.py; β is kld_weight (M_N)
     "disentanglement_lib, squared error": Scaling(unit=2.0),  # methods/shared/losses.py, l2_loss
     "disentangling-vae, squared error": Scaling(unit=510.0),  # disvae/models/losses.py: of 0..255, over 255
