@@ -1,5 +1,9 @@
 """`python experiments/sweep.py --help` says what it does; the code is `vae_jax/commands/sweep.py`."""
 
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # while importing, Ctrl-C just ends; then the command listens
+
 from vae_jax.commands.cli import run_command
 from vae_jax.commands.sweep import CONFIG, DESCRIPTION, main
 

@@ -10,15 +10,21 @@ from itertools import groupby
 from typing import TypeVar
 
 from vae_jax.errors import InputError
+from vae_jax.runs import stopping
 
 ConfigT = TypeVar("ConfigT")
 
 
 def run_command(main: Callable[[ConfigT], None], config: type[ConfigT], description: str) -> None:
-    """Parse the command line into `config` and run `main`; an error that the user can act on is one line and exit 1."""
+    """Parse the command line into `config` and run `main`.
+
+    An error that the user can act on is one line and exit status 1; stopped by SIGTERM or Ctrl-C, the status is 143 or
+    130, and a run goes on with `--resume`.
+    """
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax and TFDS log every step
     try:
-        main(_parse(config, description))
+        with stopping.listening():
+            main(_parse(config, description))
     except (InputError, ArithmeticError) as error:
         sys.exit(f"error: {error}")
 

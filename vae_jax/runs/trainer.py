@@ -12,10 +12,11 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation.elbo import elbo_means
 from vae_jax.evaluation.populations import evaluate, name_of
 from vae_jax.plots.generated import draw_epoch
-from vae_jax.runs import hosts
+from vae_jax.runs import hosts, stopping
 from vae_jax.runs.cells import Cell
 from vae_jax.runs.folder import Folder
 from vae_jax.runs.parts import Part, parts_of
+from vae_jax.runs.stopping import Stopped
 from vae_jax.training.driver import Epoch, Population, begin, expect_finite, fit
 from vae_jax.training.experiment import Experiment
 from vae_jax.training.layout import Layout, lay_out
@@ -87,9 +88,13 @@ def _train_part(
         _write_rows(folder, names, word, validate(population), steps_per_epoch(recipe, data.train))
         if alone and (word.done % -(-epochs // PICTURES) == 0 or word.done == epochs):
             draw_epoch(experiment, population.params(0), folder.path, word.done)
-        if hosts.agree(int(word.done == epochs or time.monotonic() - last > SAVE_EVERY)):
+        ask = stopping.asked()
+        if hosts.agree(int(ask or word.done == epochs or time.monotonic() - last > SAVE_EVERY)):
             save(part, population, word.done)
             last = time.monotonic()
+        if hosts.agree(int(ask)) and word.done < epochs:
+            folder.close_events()
+            raise Stopped(f"stopped after epoch {word.done} of {epochs}, which is saved; --resume goes on from it.")
     folder.close_events()
     if not alone:
         part.finish([{**part.choices, **row} for row in evaluate(recipe, members, population, data.test)])

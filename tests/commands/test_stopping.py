@@ -1,0 +1,130 @@
+"""SIGTERM and Ctrl-C at any moment: one plain line, the documented status, and the same bytes after --resume."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from vae_jax.runs.building import build
+from vae_jax.runs.folder import read_config
+from vae_jax.runs.parts import read_parts
+
+ROOT = Path(__file__).parents[2]
+RUN = ("--epochs", "40", "--hidden", "64", "--latent", "4")
+SWEEP = ("--betas", "0.5", "2", "--seeds", "1", "--epochs", "12", "--hidden", "16", "--latent", "3")
+ENDED = {signal.SIGTERM: (143, -signal.SIGTERM), signal.SIGINT: (130, -signal.SIGINT)}  # before Python listens, too
+
+
+def start(name: str, *flags: object) -> subprocess.Popen:
+    command = [sys.executable, str(ROOT / "experiments" / f"{name}.py"), *map(str, flags)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT)
+
+
+def finish(name: str, *flags: object) -> None:
+    process = start(name, *flags)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+
+
+def states(out: Path) -> list[bytes]:
+    """Everything in the newest checkpoint of each part."""
+    experiment = build(read_config(out))
+    restored = [part.restore(experiment) for part in read_parts(out / "checkpoints")]
+    leaves = []
+    for epoch, tree in restored:
+        leaves += [np.int64(epoch).tobytes(), *(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree))]
+    return leaves
+
+
+def expect_equal(out: Path, uncut: Path) -> None:
+    assert (out / "metrics.jsonl").read_bytes() == (uncut / "metrics.jsonl").read_bytes()
+    assert states(out) == states(uncut)
+    summaries = [json.loads((folder / "summary.json").read_text()) for folder in (out, uncut)]
+    for summary in summaries:
+        for name in ("seconds", "images_per_second"):
+            summary.pop(name, None)
+    assert summaries[0] == summaries[1]
+
+
+def stop(name: str, flags: tuple, out: Path, number: signal.Signals, after: float) -> str:
+    """Start a command, send it a signal after some seconds, and check how it ends; what it said."""
+    process = start(name, *flags, "--out", out, *(["--resume"] if out.exists() else []))
+    try:
+        process.wait(after)
+    except subprocess.TimeoutExpired:
+        process.send_signal(number)
+    sent = time.monotonic()
+    _, errors = process.communicate()
+    assert process.returncode in (0, *ENDED[number]), errors
+    assert time.monotonic() - sent < 15
+    assert "Traceback" not in errors
+    return errors
+
+
+@pytest.fixture(scope="module")
+def uncut(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("uncut")
+    for name, flags in (("train", RUN), ("sweep", SWEEP)):
+        finish(name, *flags, "--out", folder / name)
+    return {name: folder / name for name in ("train", "sweep")}
+
+
+@pytest.mark.parametrize("name", ["train", "sweep"])
+def test_stopped_between_epochs_it_saves_and_goes_on(name, uncut, tmp_path):
+    flags, out = {"train": RUN, "sweep": SWEEP}[name], tmp_path / name
+    process = start(name, *flags, "--out", out)
+    while not (out / "metrics.jsonl").exists() or not (out / "metrics.jsonl").read_text():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate()
+    assert process.returncode == 143 and "Traceback" not in errors
+    assert "stopping: what is written is whole" in errors and "which is saved" in errors
+    done = max(json.loads(line)["epoch"] for line in (out / "metrics.jsonl").read_text().splitlines())
+    (part,) = read_parts(out / "checkpoints")
+    assert part.store.steps()[-1] == done  # not the ten seconds since the last checkpoint are lost
+    finish(name, *flags, "--out", out, "--resume")
+    expect_equal(out, uncut[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["train", "sweep"])
+def test_stopped_at_random_moments_it_goes_on_to_the_same_bytes(name, uncut, tmp_path):
+    """Twenty moments from the start of the process to its end, for each."""
+    flags, chance = {"train": RUN, "sweep": SWEEP}[name], random.Random(name)
+    for trial in range(20):
+        out = tmp_path / str(trial)
+        stop(name, flags, out, chance.choice(list(ENDED)), chance.uniform(0.05, 20))
+        finish(name, *flags, "--out", out, *(["--resume"] if (out / "config.json").exists() else []))
+        expect_equal(out, uncut[name])
+        shutil.rmtree(out)
+
+
+def test_what_does_not_listen_is_cut_off_after_the_grace(tmp_path):
+    """A compilation that never ends: the interpreter does not get to its handlers, and the status is the same."""
+    program = """
+import hashlib
+from vae_jax.runs import stopping
+stopping.GRACE = 0.5
+with stopping.listening():
+    print("ready", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # outside of Python for minutes, as XLA is while it compiles
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    os.kill(process.pid, signal.SIGTERM)
+    sent = time.monotonic()
+    _, errors = process.communicate()
+    assert process.returncode == 143 and time.monotonic() - sent < 10
+    assert errors.strip() == "stopping: what is written is whole, and a run goes on with --resume."
