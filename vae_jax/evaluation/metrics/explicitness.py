@@ -1,5 +1,7 @@
 """Explicitness: every value of a factor told from the code by a linear classifier."""
 
+import warnings
+
 import numpy as np
 
 from vae_jax.evaluation.metrics.table import TEST, TRAIN, Representation, register
@@ -15,6 +17,7 @@ def explicitness(random: np.random.RandomState, representation: Representation) 
     Reference: Ridgeway & Mozer, *Learning deep disentangled embeddings with the F-statistic loss*, 2018; the classifier
     and the sizes are those of disentanglement_lib.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
 
@@ -23,7 +26,9 @@ def explicitness(random: np.random.RandomState, representation: Representation) 
     middle, scale = codes.mean(axis=0), np.maximum(codes.std(axis=0), 1e-12)
     areas = []
     for values, test_values in zip(factors.T, test_factors.T, strict=True):
-        model = LogisticRegression().fit((codes - middle) / scale, values)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the definition stops after 100 iterations
+            model = LogisticRegression().fit((codes - middle) / scale, values)
         shares = model.predict_proba((test_codes - middle) / scale)
         here = [(i, value) for i, value in enumerate(model.classes_) if np.any(test_values == value)]
         areas.append(np.mean([roc_auc_score(test_values == value, shares[:, i]) for i, value in here]))
