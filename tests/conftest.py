@@ -4,6 +4,8 @@ The quick tests compile without XLA's optimisations and keep what they compiled;
 so do all where XLA_FLAGS is set, if only to nothing.
 """
 
+import contextlib
+import ctypes
 import gc
 import os
 from pathlib import Path
@@ -37,6 +39,8 @@ def forget_programs():
     yield
     jax.clear_caches()
     gc.collect()
+    with contextlib.suppress(AttributeError):  # glibc's: what is free goes back to the system
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import jax
@@ -19,8 +21,10 @@ from vae_jax.runs.folder import read_config
 from vae_jax.runs.parts import read_parts
 
 ROOT = Path(__file__).parents[2]
-RUN = ("--epochs", "40", "--hidden", "64", "--latent", "4")
-SWEEP = ("--betas", "0.5", "2", "--seeds", "1", "--epochs", "12", "--hidden", "16", "--latent", "3")
+FLAGS = {
+    "train": ("--epochs", "40", "--hidden", "64", "--latent", "4"),
+    "sweep": ("--betas", "0.5", "2", "--seeds", "1", "--epochs", "12", "--hidden", "16", "--latent", "3"),
+}
 ENDED = {signal.SIGTERM: (143, -signal.SIGTERM), signal.SIGINT: (130, -signal.SIGINT)}  # before Python listens, too
 
 
@@ -71,16 +75,21 @@ def stop(name: str, flags: tuple, out: Path, number: signal.Signals, after: floa
 
 
 @pytest.fixture(scope="module")
-def uncut(tmp_path_factory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("uncut")
-    for name, flags in (("train", RUN), ("sweep", SWEEP)):
-        finish(name, *flags, "--out", folder / name)
-    return {name: folder / name for name in ("train", "sweep")}
+def uncut(tmp_path_factory) -> Callable[[str], Path]:
+    """The folder of a run or of a sweep that nothing stopped."""
+
+    @cache
+    def of(name: str) -> Path:
+        out = tmp_path_factory.mktemp("uncut") / name
+        finish(name, *FLAGS[name], "--out", out)
+        return out
+
+    return of
 
 
-@pytest.mark.parametrize("name", ["train", "sweep"])
+@pytest.mark.parametrize("name", ["train", pytest.param("sweep", marks=pytest.mark.slow)])
 def test_stopped_between_epochs_it_saves_and_goes_on(name, uncut, tmp_path):
-    flags, out = {"train": RUN, "sweep": SWEEP}[name], tmp_path / name
+    flags, out = FLAGS[name], tmp_path / name
     process = start(name, *flags, "--out", out)
     while not (out / "metrics.jsonl").exists() or not (out / "metrics.jsonl").read_text():
         assert process.poll() is None
@@ -93,19 +102,19 @@ def test_stopped_between_epochs_it_saves_and_goes_on(name, uncut, tmp_path):
     (part,) = read_parts(out / "checkpoints")
     assert part.store.steps()[-1] == done  # not the ten seconds since the last checkpoint are lost
     finish(name, *flags, "--out", out, "--resume")
-    expect_equal(out, uncut[name])
+    expect_equal(out, uncut(name))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["train", "sweep"])
 def test_stopped_at_random_moments_it_goes_on_to_the_same_bytes(name, uncut, tmp_path):
     """Twenty moments from the start of the process to its end, for each."""
-    flags, chance = {"train": RUN, "sweep": SWEEP}[name], random.Random(name)
+    flags, chance = FLAGS[name], random.Random(name)
     for trial in range(20):
         out = tmp_path / str(trial)
         stop(name, flags, out, chance.choice(list(ENDED)), chance.uniform(0.05, 20))
         finish(name, *flags, "--out", out, *(["--resume"] if (out / "config.json").exists() else []))
-        expect_equal(out, uncut[name])
+        expect_equal(out, uncut(name))
         shutil.rmtree(out)
 
 
