@@ -44,7 +44,9 @@ def states(out: Path) -> list[bytes]:
     experiment = build(read_config(out))
     restored = [part.restore(experiment) for part in read_parts(out / "checkpoints")]
     leaves = []
-    for epoch, tree in restored:
+    for one in restored:
+        assert one is not None
+        epoch, tree = one
         leaves += [np.int64(epoch).tobytes(), *(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree))]
     return leaves
 
