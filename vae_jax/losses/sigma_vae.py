@@ -27,7 +27,7 @@ def optimal_sigma(
     A learned σ has the same value at its optimum. The best σ of a batch is below that of the data: the loss is biased
     low, by an amount that vanishes with batch·d. σ² has a floor, below which it stays fixed, so that exact
     reconstructions do not cost −∞. Recovered from float32, the MSE is good to about 1e-7: near the floor of 1e-4 the
-    loss is off by half a nat at 784 pixels, its gradient by 0.2 %.
+    loss may be off by a nat at 784 pixels, its gradient by less than a percent.
 
     Args:
       batch: under a Gaussian likelihood with σ = 1, with `pixels`, d, the numbers in an example.

@@ -1,7 +1,7 @@
 """Gradient-boosted trees as scikit-learn's GradientBoostingClassifier grows them, several times faster.
 
 DCI is defined by that learner, which takes minutes on its 10,000 examples. Faster boosters cut the columns into bins or
-weigh splits by second derivatives, and give other importances: on a rotated code, DCI is off by a third.
+weigh splits by second derivatives, and so give other importances and another DCI.
 """
 
 import numpy as np
