@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 CACHE = Path(__file__).parent.parent / ".pytest_cache" / "xla"
+LARGE = 1_200_000_000  # bytes; beyond, a worker forgets its programs after a test
 UNOPTIMISED = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 os.environ["TQDM_DISABLE"] = "1"
@@ -33,14 +34,24 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("XLA_FLAGS", UNOPTIMISED)
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def forget_programs():
-    """A worker that keeps every program of every file grows to gigabytes."""
+    """A worker that keeps every program of every test grows to gigabytes."""
     yield
-    jax.clear_caches()
-    gc.collect()
-    with contextlib.suppress(AttributeError):  # glibc's: what is free goes back to the system
-        ctypes.CDLL(None).malloc_trim(0)
+    if resident() > LARGE:
+        jax.clear_caches()
+        gc.collect()
+        with contextlib.suppress(AttributeError):  # glibc's: what is free goes back to the system
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds; where the system does not say, more than enough."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return LARGE + 1
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from squares import SMALL, enter_squares
 
 import vae_jax
+from vae_jax import plots
 from vae_jax.commands import evaluate as evaluate_command
 from vae_jax.commands import sweep as sweep_command
 from vae_jax.commands import train as train_command
@@ -20,7 +21,7 @@ from vae_jax.evaluation import prior_match
 from vae_jax.evaluation.metrics import SCORES
 from vae_jax.keys import Keys
 from vae_jax.plots.traversals import by_rate
-from vae_jax.runs import Config, Models, SweepConfig, measure
+from vae_jax.runs import Config, Models, SweepConfig, measure, trainer
 from vae_jax.runs.assess import assess
 from vae_jax.runs.folder import FORMAT
 
@@ -30,6 +31,13 @@ def _small(monkeypatch, tmp_path):
     enter_squares(monkeypatch)
     monkeypatch.setattr(measure, "prior_match", partial(prior_match, samples=100))  # 1,000 take seconds a model
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def _no_pictures(monkeypatch):
+    """For what is not about them: they take longer than the rest."""
+    for module, name in ((plots, "draw_all"), (trainer, "draw_epoch"), (sweep_command, "draw")):
+        monkeypatch.setattr(module, name, lambda *_: None)
 
 
 def evaluate(folder: Path, **how) -> dict:
@@ -66,6 +74,7 @@ def test_a_run_is_measured(tmp_path, capsys):
     assert "−log p(x)" in out and "(perfect code" in out and "over 128 posteriors" in out
 
 
+@pytest.mark.usefixtures("_no_pictures")
 def test_what_a_model_does_not_have_is_said(tmp_path, capsys):
     train_command.main(Config(out=tmp_path / "ae", loss="ae", **{**SMALL, "data": "digits"}))
     found = evaluate(tmp_path / "ae")
@@ -138,6 +147,7 @@ def test_a_sweep_of_unlike_models_is_measured(tmp_path, capsys):
     assert "negative_log_likelihood" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("_no_pictures")
 def test_a_prior_without_a_rate_of_each_latent(tmp_path):
     sweep = {**SMALL, "betas": (1.0,), "seeds": 2, "devices": 2, "prior": "mixture", "out": tmp_path / "sweep"}
     sweep_command.main(SweepConfig(**sweep))
@@ -148,6 +158,7 @@ def test_a_prior_without_a_rate_of_each_latent(tmp_path):
     assert list(order) == [0, 1, 2] and names == ["z1", "z2", "z3"]
 
 
+@pytest.mark.usefixtures("_no_pictures")
 def test_another_sweep_is_not_taken_for_this_one(tmp_path):
     """Same β and seed, same file: what tells the two apart is the configuration."""
     calls = []

@@ -22,7 +22,7 @@ from vae_jax.runs.parts import read_parts
 
 ROOT = Path(__file__).parents[2]
 FLAGS = {
-    "train": ("--epochs", "40", "--hidden", "64", "--latent", "4"),
+    "train": ("--epochs", "24", "--hidden", "64", "--latent", "4"),
     "sweep": ("--betas", "0.5", "2", "--seeds", "1", "--epochs", "12", "--hidden", "16", "--latent", "3"),
 }
 ENDED = {signal.SIGTERM: (143, -signal.SIGTERM), signal.SIGINT: (130, -signal.SIGINT)}  # before Python listens, too

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import numpy as np
 import pytest
 
 from vae_jax import sweep
+from vae_jax.commands import sweep as sweep_command
+from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import identity
 from vae_jax.runs import Config, SweepConfig, trainer
@@ -232,28 +235,18 @@ def test_resuming_with_other_choices_is_refused(uncut):
     assert done.returncode == 1 and "holds a run already; pass --resume" in done.stderr
 
 
-def test_sizes_and_losses_go_cell_by_cell(tmp_path):
-    flags = (
-        "--epochs",
-        2,
-        "--hidden",
-        8,
-        "--seeds",
-        1,
-        "--vary",
-        "latent=2,3",
-        "loss=vae,capacity",
-        "learning_rate=1e-3,1e-2",
-    )
-    done = run(*flags, "--betas", "1", "--out", tmp_path / "cells")
-    assert done.returncode == 1 and "loss 'capacity' has no hyperparameter 'beta'" in done.stderr
-    done = run(*flags, "--out", tmp_path / "cells")
-    assert done.returncode == 0, done.stderr
+def test_sizes_and_losses_go_cell_by_cell(tmp_path, monkeypatch):
+    vary = ("latent=2,3", "loss=vae,capacity")
+    config = SweepConfig(epochs=2, hidden=(8,), seeds=1, vary=vary, devices=2, out=tmp_path / "cells")
+    with pytest.raises(InputError, match="loss 'capacity' has no hyperparameter 'beta'"):
+        sweep_command.main(replace(config, betas=(1.0,)))
+    monkeypatch.setattr(sweep_command, "draw", lambda *_: None)
+    sweep_command.main(config)
     rows = table(tmp_path / "cells")
     counts = {(row["latent"], row["loss"]): 0 for row in rows}
     for row in rows:
         counts[row["latent"], row["loss"]] += 1
-    assert counts == {("2", "vae"): 12, ("3", "vae"): 12, ("2", "capacity"): 2, ("3", "capacity"): 2}
+    assert counts == {("2", "vae"): 6, ("3", "vae"): 6, ("2", "capacity"): 1, ("3", "capacity"): 1}
     assert all(len(row["rate_per_latent"].split()) == int(row["latent"]) for row in rows)
 
 
@@ -302,11 +295,26 @@ def test_two_processes_give_the_table_of_one(uncut, tmp_path):
         (["--vary", "gama=1"], "loss 'vae' has no hyperparameter 'gama'"),
         (["--vary", "loss=vae,vea"], "--loss vea: no such loss; did you mean 'vae'"),
         (["--chunk", "0"], "--chunk 0: expected a whole number of at least 1"),
+    ],
+)
+def test_what_makes_no_sense_is_one_plain_line(flags, said, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["sweep.py", "--devices", "2", *flags, "--out", str(tmp_path / "none")])
+    monkeypatch.setattr(jax.config, "update", lambda *_: None)  # the devices of this process are there already
+    with pytest.raises(SystemExit) as stop:
+        run_command(sweep_command.main, SweepConfig, "")
+    assert said in str(stop.value.code) and "\n" not in str(stop.value.code)
+    assert capsys.readouterr().err == ""
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
         (["--coordinator", "127.0.0.1:1"], "go together: give all three, or none"),
         (["--distributed"], "no other processes could be joined"),
     ],
 )
-def test_what_makes_no_sense_is_one_plain_line(flags, said, tmp_path):
+def test_processes_that_are_not_there_are_one_plain_line(flags, said, tmp_path):
     done = run(*flags, "--out", tmp_path / "none")
     assert done.returncode == 1
     assert said in done.stderr and done.stderr.count("\n") == 1
