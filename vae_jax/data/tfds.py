@@ -2,9 +2,10 @@
 
 import gzip
 import os
-import shutil
 import socket
+import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from vae_jax.data.table import DATASETS, Dataset, Examples, Factors, checked, count_classes, rows, split
 from vae_jax.errors import InputError, nearest
@@ -64,9 +66,14 @@ def load_builder(builder_class: Any, manual_dir: Path | None) -> Dataset:
     builder = builder_class(file_format="array_record")
     if "image" not in builder.info.features:
         raise InputError(f"data set {builder.name!r} has no feature 'image'; expected an image data set.")
-    if not builder.info.splits:
-        _prepare(builder, manual_dir)
-    parts = {name: _stacked(builder, name) for name in builder.info.splits}
+    if not _is_stacked(builder):
+        with _alone(builder):
+            builder = builder_class(file_format="array_record")  # another process may have prepared it by now
+            if not builder.info.splits:
+                _prepare(builder, manual_dir)
+            for name in builder.info.splits:
+                _stack(builder, name)
+    parts = {name: _read(builder, name) for name in builder.info.splits}
     factors = known_factors(builder, list(parts.values())) if builder.name in FACTORS else None
     if "test" not in parts:
         return split(builder.name, parts["train"], validation=0.1, test=0.1)._replace(factors=factors)
@@ -126,7 +133,8 @@ def _prepare(builder: Any, manual_dir: Path | None) -> None:
         if manual_dir is None:
             _expect_network(builder.name, files)
         else:
-            manual_dir = _unpacked(builder.name, manual_dir, files, stack)
+            sizes = {info.filename: info.size for info in (builder.url_infos or {}).values()}
+            manual_dir = _unpacked(builder.name, manual_dir, sizes, stack)
         config = tfds.download.DownloadConfig(manual_dir=manual_dir, force_checksums_validation=True)
         try:
             builder.download_and_prepare(download_config=config)
@@ -155,7 +163,18 @@ def _expect_network(name: str, files: dict[str, str]) -> None:
             ) from error
 
 
-def _unpacked(name: str, folder: Path, files: dict[str, str], stack: ExitStack) -> Path:
+def _copy(source: Any, sink: Any, size: int, origin: str) -> None:
+    """Unpack a file of known size; what is not the original may be endless."""
+    try:
+        for _ in range(0, size + 1, 1 << 20):
+            sink.write(source.read(1 << 20))
+        if source.read(1):
+            raise ValueError(f"over {size:,} bytes")
+    except (ValueError, EOFError, OSError, zlib.error) as error:
+        raise InputError(f"{origin} is not the original ({error}); fetch it again.") from error
+
+
+def _unpacked(name: str, folder: Path, files: dict[str, int], stack: ExitStack) -> Path:
     """The folder, or a temporary copy of it with its `.gz` files unpacked where TFDS needs that."""
     missing = [file for file in files if not (folder / file).is_file()]
     packed = [file for file in missing if (folder / f"{file}.gz").is_file()]
@@ -167,34 +186,72 @@ def _unpacked(name: str, folder: Path, files: dict[str, str], stack: ExitStack) 
     for file in files:
         if file in packed:
             with gzip.open(folder / f"{file}.gz") as source, (target / file).open("wb") as sink:
-                shutil.copyfileobj(source, sink)
+                _copy(source, sink, files[file], f"{folder / file}.gz")
         else:
             (target / file).symlink_to((folder / file).resolve())
     return target
 
 
-def _stacked(builder: Any, part: str) -> Examples:
-    """One part of the set as arrays, memory-mapped from `.npy` files that are written on first use."""
-    names, label = FACTORS.get(builder.name, ((), ""))
-    wanted = ("image", "label", *(f"label_{name}" for name in names))
-    paths = {field: _path(builder, part, field) for field in wanted if field in builder.info.features}
-    if not all(path.is_file() for path in paths.values()):
-        from tqdm import tqdm
+@contextmanager
+def _alone(builder: Any) -> Iterator[None]:
+    """Hold the lock of a data set, so that it is prepared once; wait for another process that prepares it."""
+    folder = Path(builder.data_dir)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"{builder.name} is being prepared by another process; waiting for it.", file=sys.stderr)
+            lock.acquire()
+    except OSError as error:
+        raise InputError(
+            f"{builder.name} could not be prepared in {folder} ({error.strerror or error}); set TFDS_DATA_DIR to a "
+            "folder that can be written."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
-        source = builder.as_data_source(split=part)
-        with ExitStack() as stack:
-            arrays: dict[str, np.ndarray] = {}
-            for i, record in enumerate(tqdm(source, desc=f"reading {builder.name} {part}", unit="image", leave=False)):
-                for field, path in paths.items():
-                    value = np.asarray(record[field])
-                    if field not in arrays:
-                        arrays[field] = stack.enter_context(
-                            _written_whole(path, (len(source), *value.shape), value.dtype)
-                        )
-                    arrays[field][i] = value
-            x = arrays["image"]
-            if x.dtype == np.uint8 and x.max() == 1:  # binary images stored as 0 and 1
-                np.multiply(x, np.uint8(255), out=x)
+
+def _is_stacked(builder: Any) -> bool:
+    """Whether all arrays of a data set are there."""
+    paths = [path for name in builder.info.splits for path in _paths(builder, name).values()]
+    return bool(paths) and all(path.is_file() for path in paths)
+
+
+def _paths(builder: Any, part: str) -> dict[str, Path]:
+    """Field -> the file of its array, for one part of the set."""
+    names, _ = FACTORS.get(builder.name, ((), ""))
+    wanted = ("image", "label", *(f"label_{name}" for name in names))
+    return {field: _path(builder, part, field) for field in wanted if field in builder.info.features}
+
+
+def _stack(builder: Any, part: str) -> None:
+    """Write one part of the set as `.npy` files."""
+    from tqdm import tqdm
+
+    paths = _paths(builder, part)
+    if all(path.is_file() for path in paths.values()):
+        return
+    source = builder.as_data_source(split=part)
+    with ExitStack() as stack:
+        arrays: dict[str, np.ndarray] = {}
+        for i, record in enumerate(tqdm(source, desc=f"reading {builder.name} {part}", unit="image", leave=False)):
+            for field, path in paths.items():
+                value = np.asarray(record[field])
+                if field not in arrays:
+                    arrays[field] = stack.enter_context(_written_whole(path, (len(source), *value.shape), value.dtype))
+                arrays[field][i] = value
+        x = arrays["image"]
+        if x.dtype == np.uint8 and x.max() == 1:  # binary images stored as 0 and 1
+            np.multiply(x, np.uint8(255), out=x)
+
+
+def _read(builder: Any, part: str) -> Examples:
+    """One part of the set as memory-mapped arrays."""
+    paths, (_, label) = _paths(builder, part), FACTORS.get(builder.name, ((), ""))
     arrays = {field: np.load(path, mmap_mode="r", allow_pickle=False) for field, path in paths.items()}
     return checked(arrays["image"], arrays.get("label", arrays.get(f"label_{label}")), builder.name)
 
