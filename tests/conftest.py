@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 CACHE = Path(__file__).parent.parent / ".pytest_cache" / "xla"
-LARGE = 1_200_000_000  # bytes; beyond, a worker forgets its programs after a test
+LARGE = 1_600_000_000  # bytes of a worker
 UNOPTIMISED = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 os.environ["TQDM_DISABLE"] = "1"
@@ -34,15 +34,26 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("XLA_FLAGS", UNOPTIMISED)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def forget_programs():
-    """A worker that keeps every program of every test grows to gigabytes."""
+    """A worker that keeps every program of every file grows to gigabytes."""
+    yield
+    forget()
+
+
+@pytest.fixture(autouse=True)
+def forget_many_programs():
+    """Those of some files are too many by themselves."""
     yield
     if resident() > LARGE:
-        jax.clear_caches()
-        gc.collect()
-        with contextlib.suppress(AttributeError):  # glibc's: what is free goes back to the system
-            ctypes.CDLL(None).malloc_trim(0)
+        forget()
+
+
+def forget() -> None:
+    jax.clear_caches()
+    gc.collect()
+    with contextlib.suppress(AttributeError):  # glibc's: what is free goes back to the system
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def resident() -> int:

@@ -1,5 +1,6 @@
-"""Files that are written whole or not at all, and JSON in which undefined numbers are null."""
+"""Files that are written whole or not at all, sealed where a changed byte must not go unseen; JSON without NaN."""
 
+import hashlib
 import json
 import math
 import os
@@ -11,15 +12,70 @@ import numpy as np
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all: on disk under another name first, then renamed.
+
+    Raises:
+      OSError: it could not be written; what was there before stays, and nothing else is left.
+    """
     aside = path.with_name(path.name + ".part")
-    aside.write_text(text)
-    os.replace(aside, path)
+    try:
+        with aside.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Have the names in a folder on disk, as far as the system allows."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # folders cannot be opened on Windows
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:  # nor synchronised on some network file systems
+        pass
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
     """Write a value as JSON, whole or not at all; see `plain`."""
     replace_file(path, json.dumps(plain(value), indent=indent) + "\n")
+
+
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a mapping as JSON with its own SHA-256, whole or not at all; `read_sealed` sees any change to the file."""
+    replace_file(path, _sealed(plain(value)))
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """What `write_sealed` wrote.
+
+    Raises:
+      ValueError: the file is not byte for byte what was written.
+      OSError: it cannot be read.
+    """
+    text = path.read_text()
+    try:
+        value = json.loads(text)
+        value.pop("sha256")
+        same = _sealed(value) == text
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        same, value = False, {}
+    if not same:
+        raise ValueError("its checksum is not that of its content")
+    return value
+
+
+def _sealed(value: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(value).encode()).hexdigest()
+    return json.dumps({**value, "sha256": digest}, indent=1) + "\n"
 
 
 def plain(value: Any) -> Any:

@@ -27,6 +27,11 @@ def run_command(main: Callable[[ConfigT], None], config: type[ConfigT], descript
             main(_parse(config, description))
     except (InputError, ArithmeticError) as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.errno is None:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"error: {where}{error.strerror}. What is written is whole; mend that, and go on with --resume.")
 
 
 def _parse(config: type[ConfigT], description: str) -> ConfigT:

@@ -48,8 +48,14 @@ def main(config: SweepConfig) -> None:
         hosts.join(config.coordinator, config.processes, config.process)
     out = config.out or free_folder(Path("runs") / f"{Path(config.data).stem}-sweep", resume=config.resume)
     planned = cells(config)
-    folder = Folder(out, replace(config, out=out))
-    hosts.wait("folder made")
+    with Folder(out, replace(config, out=out)) as folder:
+        hosts.wait("folder made")
+        train(folder, planned, config)
+
+
+def train(folder: Folder, planned: Sequence[Cell], config: SweepConfig) -> None:
+    """Train, measure, draw, and report, in a folder that is this job's."""
+    out = folder.path
     devices = jax.devices() if jax.process_count() > 1 else jax.devices()[: config.devices]
     started = time.perf_counter()
     how = {"alone": False, "devices": devices, "over": config.over, "chunk": config.chunk}

@@ -11,7 +11,7 @@ from typing import Any
 
 from vae_jax import plots
 from vae_jax.commands.tables import tables
-from vae_jax.runs.cells import cells
+from vae_jax.runs.cells import Cell, cells
 from vae_jax.runs.config import Config
 from vae_jax.runs.folder import Folder, free_folder
 from vae_jax.runs.measure import test_metrics
@@ -27,8 +27,14 @@ def main(config: Config) -> None:
     """Train, measure, draw, and report."""
     out = config.out or free_folder(Path("runs") / f"{Path(config.data).stem}-{config.loss}", resume=config.resume)
     (cell,) = cells(config)
+    with Folder(out, replace(config, out=out)) as folder:
+        summary = train(folder, cell)
+    print(report(config, summary, out))
+
+
+def train(folder: Folder, cell: Cell) -> dict[str, Any]:
+    """Train, measure and draw; the summary."""
     experiment = cell.experiment
-    folder = Folder(out, replace(config, out=out))
     started = time.perf_counter()
     (finished,) = train_cell(folder, cell, alone=True, devices=None, over=None, chunk=None)
     seconds = time.perf_counter() - started
@@ -44,9 +50,9 @@ def main(config: Config) -> None:
         "images_per_second": images / seconds,
     }
     folder.summarise(summary)
-    plots.loss_curves(folder.rows(), out / "curves.png")
-    plots.draw_all(plots.Subject(experiment, params), out)
-    print(report(config, summary, out))
+    plots.loss_curves(folder.rows(), folder.path / "curves.png")
+    plots.draw_all(plots.Subject(experiment, params), folder.path)
+    return summary
 
 
 def report(config: Config, summary: dict[str, Any], out: Path) -> str:

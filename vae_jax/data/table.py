@@ -1,5 +1,6 @@
 """The table of data sets that `--data` chooses from, and the form that they all come in."""
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ import numpy as np
 from vae_jax.errors import InputError
 from vae_jax.table import Table, summary
 
-CHUNK = 4096  # images checked at a time
+LABELS = 2**16  # a one-hot label has as many numbers as there are labels
+CHUNK = 4096  # images checked or hashed at a time
 
 
 class Examples(NamedTuple):
@@ -135,6 +137,8 @@ def checked(x: np.ndarray, y: np.ndarray | None, origin: str) -> Examples:
         raise InputError(f"{origin}: y is {y.dtype} {y.shape}; expected {x.shape[0]} integers, one for each image.")
     if y.min() < 0:
         raise InputError(f"{origin}: y goes down to {y.min()}; expected labels counted from 0.")
+    if y.max() >= LABELS:
+        raise InputError(f"{origin}: y goes up to {y.max()}; expected labels counted from 0, below {LABELS:,}.")
     return Examples(x, y.astype(np.int32))
 
 
@@ -162,6 +166,17 @@ def count_classes(data: Examples) -> int:
 def rows(data: Examples, index: np.ndarray | slice) -> Examples:
     """The examples at an index array or a slice."""
     return Examples(data.x[index], None if data.y is None else data.y[index])
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """SHA-256 of the shapes, dtypes and values of all three parts: whether data are those of another day."""
+    digest = hashlib.sha256()
+    for array in (leaf for part in dataset[1:4] for leaf in part if leaf is not None):
+        array = np.asarray(array)
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        for start in range(0, len(array), CHUNK):
+            digest.update(np.ascontiguousarray(array[start : start + CHUNK]).data)
+    return digest.hexdigest()
 
 
 def _expect_unit_interval(x: np.ndarray, origin: str) -> None:

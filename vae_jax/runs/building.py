@@ -8,7 +8,7 @@ from vae_jax.models.likelihoods import LIKELIHOODS
 from vae_jax.models.networks.table import INITIALIZERS, NETWORKS, NetworkConfig
 from vae_jax.models.priors import PRIORS
 from vae_jax.models.vae import VAE
-from vae_jax.runs.config import Config, check_config, chosen_loss, epochs_of, numbers
+from vae_jax.runs.config import Config, check_config, chosen_loss, epochs_of, lasting, numbers
 from vae_jax.training.experiment import Experiment
 from vae_jax.training.optimizers import OPTIMIZERS
 from vae_jax.training.recipe import Recipe, hyperparameters
@@ -40,6 +40,7 @@ def build(config: Config) -> Experiment:
         batch_size=config.batch_size,
         preprocess=PREPROCESS[config.preprocess],
         optimizer=OPTIMIZERS[config.optimizer],
+        skip_nonfinite=config.on_nonfinite == "skip",
     )
     if len(dataset.train.x) < config.batch_size:
         raise InputError(
@@ -47,4 +48,5 @@ def build(config: Config) -> Experiment:
             "expected at most that many."
         )
     leaves = {name: value for name, value in numbers(config).items() if name not in loss.sizes}
-    return Experiment(dataset, recipe, hyperparameters(recipe, **leaves), Keys(config.seed), epochs_of(config))
+    hyper, keys = hyperparameters(recipe, **leaves), Keys(config.seed)
+    return Experiment(dataset, recipe, hyper, keys, epochs_of(config), lasting(config))

@@ -1,8 +1,11 @@
 """The flags that every command shares, and those of a sweep; which of them are sizes, and their ranges."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from vae_jax.data.preprocess import PREPROCESS
 from vae_jax.data.table import DATASETS
@@ -29,6 +32,7 @@ CHOICES: dict[str, Table] = {
 }
 SIZES = declared({"latent": whole(10), "batch_size": whole(128), "epochs": whole(15)})
 SEEDS = 2**32
+ON_NONFINITE = ("stop", "skip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +83,9 @@ class Config:
     """Seed of the initial weights, the order of the data, and all noise."""
     out: Path | None = None
     """Folder for the results. Default: runs/DATA-LOSS, numbered if it is taken."""
+    on_nonfinite: str = "stop"
+    """What to do where the loss, a parameter or the optimiser's state becomes NaN or infinite: stop, or skip that
+    update and go on."""
     resume: bool = False
     """Continue the run in --out (by default the newest) from its last checkpoint."""
 
@@ -111,13 +118,43 @@ class SweepConfig(Config):
 
 
 # What may differ between a run and its resumption. What a sweep has already trained stays as it is.
-FREE = ("out", "resume", "epochs", "manual_dir")
+FREE = ("out", "resume", "epochs", "manual_dir", "on_nonfinite")
 SWEEP_FREE = (
-    "out",
-    "resume",
-    "manual_dir",
+    *(name for name in FREE if name != "epochs"),
     *(f.name for f in fields(SweepConfig) if f.name not in Config.__annotations__),
 )
+
+
+def lasting(config: Config) -> dict[str, Any]:
+    """What may not differ, in the form in which it is read back from JSON."""
+    free = SWEEP_FREE if isinstance(config, SweepConfig) else FREE
+    return json.loads(json.dumps({name: value for name, value in vars(config).items() if name not in free}))
+
+
+def as_config(values: Mapping[str, Any], kind: type[Config], origin: str) -> Config:
+    """A configuration from the values that JSON holds, each of the type that its field declares.
+
+    Raises:
+      InputError: a name that is not a field, one that is missing, or a value of another type.
+    """
+    hints = get_type_hints(kind)
+    other = sorted(values.keys() ^ hints.keys())
+    if other:
+        raise InputError(f"{origin} is not what a command of this version wrote ({other[0]}).")
+    return kind(**{name: _typed(value, hints[name], f"{origin}: {name}") for name, value in values.items()})
+
+
+def _typed(value: Any, hint: Any, origin: str) -> Any:
+    """A value of JSON as one of `hint`: a scalar, a path, a tuple of scalars, or None where that is allowed."""
+    kinds = get_args(hint) if get_origin(hint) is UnionType else (hint,)
+    for kind in kinds:
+        if get_origin(kind) is tuple and isinstance(value, list):
+            return tuple(_typed(part, get_args(kind)[0], origin) for part in value)
+        if kind is Path and isinstance(value, str):
+            return Path(value)
+        if type(value) is kind or (kind is float and type(value) is int):
+            return value
+    raise InputError(f"{origin} is {value!r:.40}; expected {hint if get_args(hint) else hint.__name__}.")
 
 
 def flag(name: str) -> str:
@@ -143,6 +180,8 @@ def check_config(config: Config) -> None:
         raise InputError(f"--hidden {' '.join(map(str, config.hidden or ()))}: expected widths of at least 1.")
     if not 0 <= config.seed < SEEDS:
         raise InputError(f"--seed {config.seed}: expected a whole number from 0 to 2^32 − 1.")
+    if config.on_nonfinite not in ON_NONFINITE:
+        raise InputError(f"--on-nonfinite {config.on_nonfinite}: expected one of {', '.join(ON_NONFINITE)}.")
     _expect_to_fit(config)
     numbers(config)
 

@@ -2,56 +2,82 @@
 
 import dataclasses
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import BaseFileLock, FileLock, Timeout
+
 from vae_jax.errors import InputError
 from vae_jax.runs import hosts
-from vae_jax.runs.config import FREE, SWEEP_FREE, Config, SweepConfig
+from vae_jax.runs.config import FREE, SWEEP_FREE, Config, SweepConfig, as_config
+from vae_jax.runs.events import Events
 from vae_jax.writing import plain, replace_file, write_json
 
 FORMAT = 2  # of a folder; version 0.1 wrote none
 
 
 class Folder:
-    """`config.json`, `metrics.jsonl`, `summary.json` and TensorBoard events in one folder.
+    """`config.json`, `metrics.jsonl`, `summary.json` and TensorBoard events in one folder, locked until it is closed.
 
-    Of several processes, only the first writes.
+    Of several processes, only the first writes. The lock is the system's, so that of a process that died is free.
 
     Args:
       path: created if missing.
       config: the configuration of the run or sweep.
 
     Raises:
-      InputError: the folder cannot be written, holds a run already (without `resume`), or one of another configuration.
+      InputError: the folder cannot be written, another process is writing there, or it holds a run already (without
+        `resume`), or one of another configuration.
     """
 
     def __init__(self, path: Path, config: Config):
         self.path = path
-        self._events: dict[str, Any] = {}
+        self._events = Events(path / "tensorboard")
+        self._lock = None
         self._writes = hosts.is_first()
         if self._writes:
-            self._enter(config)
+            try:
+                self._enter(config)
+            except BaseException:
+                self.close()
+                raise
+
+    def __enter__(self) -> "Folder":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let others write here."""
+        if self._lock:
+            self._lock.release()
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows written so far."""
         file = self.path / "metrics.jsonl"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
-    def keep_rows(self, keep: Callable[[Mapping[str, Any]], bool]) -> None:
-        """Drop all other rows: an interrupted run may be ahead of its checkpoint."""
+    def rewind(self, models: Sequence[str], done: int) -> None:
+        """Drop the rows and events of these models beyond an epoch: an interrupted run may be ahead of its checkpoint.
+
+        Raises:
+          InputError: a row that no command wrote.
+        """
         file = self.path / "metrics.jsonl"
-        if self._writes:
-            try:
-                lines = file.read_text().splitlines(keepends=True) if file.exists() else []
-                kept = [line for line in lines if line.endswith("\n") and keep(json.loads(line))]
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise InputError(
-                    f"{file} is not what a command wrote ({error}); delete it, and its rows begin anew."
-                ) from error
-            replace_file(file, "".join(kept))
+        if not self._writes:
+            return
+        try:
+            lines = file.read_text().splitlines(keepends=True) if file.exists() else []
+            whole = [(line, json.loads(line)) for line in lines if line.endswith("\n")]
+            kept = [(line, row) for line, row in whole if row.get("model", "") not in models or row["epoch"] <= done]
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(
+                f"{file} is not what a command wrote ({error}); delete it, and its rows begin anew."
+            ) from error
+        replace_file(file, "".join(line for line, _ in kept))
+        self._events.rewrite((row for _, row in kept), models)
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Append a row to `metrics.jsonl`, and the same numbers as TensorBoard events.
@@ -64,45 +90,26 @@ class Folder:
             return
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(plain(row)) + "\n")
-        events = self._writer(row.get("model", ""), row["step"])
-        for part in (name for name in row if isinstance(row[name], Mapping)):
-            for name, value in row[part].items():
-                if math.isfinite(value):
-                    events.add_scalar(f"{name}/{part}", value, row["step"])
-
-    def close_events(self) -> None:
-        """Close the TensorBoard events of the models so far."""
-        for writer in self._events.values():
-            writer.close()
-        self._events = {}
+        self._events.append(row)
 
     def summarise(self, summary: Mapping[str, Any]) -> None:
         """Write `summary.json`, after the last row."""
-        self.close_events()
         if self._writes:
             write_json(self.path / "summary.json", summary)
-
-    def _writer(self, model: str, step: int) -> Any:
-        if model not in self._events:
-            from tensorboardX import SummaryWriter
-
-            self._events[model] = SummaryWriter(str(self.path / "tensorboard" / model), purge_step=step)
-        return self._events[model]
 
     def _enter(self, config: Config) -> None:
         wanted = {"format": FORMAT, **json.loads(json.dumps(dataclasses.asdict(config), default=str))}
         file = self.path / "config.json"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self.path)
             if file.exists():
-                self._expect_continuation(json.loads(file.read_text()), wanted, config)
+                self._expect_continuation(json_of(file), wanted, config)
             write_json(file, wanted)
         except OSError as error:
             raise InputError(
                 f"--out {self.path} cannot be written ({error.strerror}); choose another folder."
             ) from error
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{file} is not a run's configuration; choose another --out.") from error
 
     def _expect_continuation(self, found: dict[str, Any], wanted: dict[str, Any], config: Config) -> None:
         expect_format(self.path, found)
@@ -121,6 +128,22 @@ class Folder:
             raise InputError(f"{self.path} holds another run: {'; '.join(other)}. Choose another --out, or match it.")
 
 
+def _locked(path: Path) -> BaseFileLock:
+    """The folder's lock, held.
+
+    Raises:
+      InputError: another process holds it.
+    """
+    lock = FileLock(path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"another process is writing to {path}; wait until it has ended, or choose another --out."
+        ) from error
+    return lock
+
+
 def read_config(path: Path) -> Config:
     """The configuration of a run or of a sweep, as its dataclass.
 
@@ -128,21 +151,31 @@ def read_config(path: Path) -> Config:
       InputError: there is none, it is of another version, or it is not what a command wrote.
     """
     try:
-        saved = json.loads((path / "config.json").read_text())
-        expect_format(path, saved)
-        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in saved.items()}
-        del values["format"]
-        for name in ("manual_dir", "out"):
-            values[name] = Path(values[name]) if values.get(name) else None
-        return (SweepConfig if "betas" in values else Config)(**values)
-    except InputError:
-        raise
+        saved = json_of(path / "config.json")
     except OSError as error:
         raise InputError(
             f"{path} holds no run and no sweep (config.json cannot be read); expected the --out of one."
         ) from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{path / 'config.json'} is not what a command of this version wrote ({error}).") from error
+    expect_format(path, saved)
+    del saved["format"]
+    return as_config(saved, SweepConfig if "betas" in saved else Config, str(path / "config.json"))
+
+
+def json_of(path: Path, most: int = 1_000_000) -> Any:
+    """The content of a JSON file that may be anybody's.
+
+    Raises:
+      InputError: it is no JSON, or longer than a configuration.
+      OSError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(most + 1)
+        if len(text) > most:
+            raise ValueError(f"over {most:,} bytes")
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not what a command wrote ({error}); choose another --out.") from error
 
 
 def expect_format(path: Path, found: Any) -> None:

@@ -5,6 +5,7 @@ Regrouped, members that run side by side in one program may change in the last b
 
 import hashlib
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from vae_jax.training.layout import lay_out
 from vae_jax.training.memory import members_that_fit
 from vae_jax.training.pure import State
 from vae_jax.training.recipe import Recipe
-from vae_jax.writing import plain, write_json
+from vae_jax.writing import plain, read_sealed, write_sealed
 
 Run = dict[str, Any]  # a member by its numbers: hyperparameters and seed
 
@@ -54,7 +55,7 @@ class Part:
         if hosts.is_first():
             self.path.mkdir(parents=True, exist_ok=True)
             content = {"choices": self.choices, "members": self.runs, "results": self.rows}
-            write_json(self.path / "part.json", content, indent=1)
+            write_sealed(self.path / "part.json", content)
         hosts.wait(f"written {self.path.name}")
 
     def finish(self, rows: list[Row]) -> None:
@@ -63,36 +64,48 @@ class Part:
         self.write()
 
     def restore(self, experiment: Experiment) -> tuple[int, dict[str, Any]] | None:
-        """`(epochs done, {"states": …, "bad": …})` of the newest complete checkpoint, leaves `[n, …]`, or None."""
-        return self.store.restore(layout_of(experiment), count=len(self.runs))
+        """`(epochs done, {"states": …, "bad": …})` of the newest checkpoint that is whole, leaves `[n, …]`, or None."""
+        return self.store.restore(layout_of(experiment), count=len(self.runs), about=experiment.about)
 
 
 def read_parts(folder: Path, choices: dict[str, Any] | None = None) -> list[Part]:
     """The parts in a run's `checkpoints` folder, of one cell or of all.
 
     Raises:
-      InputError: a `part.json` that no command wrote.
+      InputError: a `part.json` that is not as a command wrote it.
     """
-    parts = []
-    for path in sorted(folder.glob("*/part.json")):
-        try:
-            content = json.loads(path.read_text())
-            part = Part(
-                dict(content["choices"]), [dict(run) for run in content["members"]], path.parent, content["results"]
-            )
-            if not part.runs or path.parent.name != _digest(part.choices, part.runs):
-                raise ValueError("its members are not those of its folder's name")
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{path} is not what a command wrote ({error}); delete its folder to train again."
-            ) from error
-        if choices is None or part.choices == choices:
-            parts.append(part)
-    return parts
+    parts = map(_read_part, sorted(folder.glob("*/part.json")))
+    return [part for part in parts if choices is None or part.choices == choices]
+
+
+def _read_part(path: Path) -> Part:
+    try:
+        content = read_sealed(path)
+        part = Part(
+            dict(content["choices"]), [dict(run) for run in content["members"]], path.parent, content["results"]
+        )
+        if not part.runs or path.parent.name != _digest(part.choices, part.runs):
+            raise ValueError("its members are not those of its folder's name")
+        return part
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is not what a command wrote ({error}); go on with --resume, which takes its models up again."
+        ) from error
 
 
 def parts_of(folder: Path, cell: Cell, devices: tuple[Any, ...], chunk: int | None) -> list[Part]:
-    """The parts of a cell: those on disk, and what is still to be trained in as few more as memory allows."""
+    """The parts of a cell: those on disk, and what is still to be trained in as few more as memory allows.
+
+    What a part holds is known from the name of its folder too: with a damaged `part.json` it is still to be trained,
+    from its last checkpoint where the rest is divided as before.
+    """
+    for path in sorted(folder.glob("*/part.json")) if hosts.is_first() else ():
+        try:
+            _read_part(path)
+        except InputError as error:
+            print(f"{path} is damaged ({error.__cause__}): going on from its checkpoints.", file=sys.stderr)
+            path.unlink()
+    hosts.wait("read parts")
     known = read_parts(folder, cell.choices)
     seen = {identity(run) for part in known for run in part.runs}
     todo = [run for run in map(cell.members.named, range(cell.members.count)) if identity(run) not in seen]

@@ -1,5 +1,6 @@
 """Training into a folder: one path for a run, which is a population of one, and for a sweep."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
@@ -76,9 +77,9 @@ def _train_part(
     names = [""] if alone else [name_of({**part.choices, **run}) for run in part.runs]
     layout = lay_out(members.count, devices, over=over)
     part.write()
-    part.store.clean_up()
     done, population = _start(part, experiment, members, layout)
-    folder.keep_rows(lambda row: row.get("model", "") not in names or row["epoch"] <= done)
+    part.store.clean_up(newest=done)
+    folder.rewind(names, done)
     validate = _Validation(experiment, members, layout)
     last = time.monotonic()
     for word in fit(recipe, members, data.train, epochs=epochs, start=population):
@@ -90,26 +91,24 @@ def _train_part(
             draw_epoch(experiment, population.params(0), folder.path, word.done)
         ask = stopping.asked()
         if hosts.agree(int(ask or word.done == epochs or time.monotonic() - last > SAVE_EVERY)):
-            save(part, population, word.done)
+            save(part, population, word.done, experiment.about)
             last = time.monotonic()
         if hosts.agree(int(ask)) and word.done < epochs:
-            folder.close_events()
             raise Stopped(f"stopped after epoch {word.done} of {epochs}, which is saved; --resume goes on from it.")
-    folder.close_events()
     if not alone:
         part.finish([{**part.choices, **row} for row in evaluate(recipe, members, population, data.test)])
     return Finished(part, population, epochs - done)
 
 
-def save(part: Part, population: Population, done: int) -> None:
-    """Write a checkpoint of the whole population."""
+def save(part: Part, population: Population, done: int, about: Mapping[str, Any]) -> None:
+    """Write a checkpoint of the whole population. All its states are finite: see `fit`."""
     layout = population.layout
     if jax.process_count() == 1:
         states, bad = population.states(), population.bad
     else:
         states = layout.gather(population.calls)
         bad = layout.gather(layout.place(population.bad))
-    part.store.save(done, {"states": states, "bad": bad})
+    part.store.save(done, {"states": states, "bad": bad}, about)
 
 
 def _start(part: Part, experiment: Experiment, members: Members, layout: Layout) -> tuple[int, Population]:
@@ -149,6 +148,7 @@ def _write_rows(
     """Append a row for each model."""
     for index, name in enumerate(names):
         of_train = {metric: float(values[index, -1]) for metric, values in word.metrics.items()}
-        of_validation = {metric: float(values[index]) for metric, values in validation.items()}
+        lost = not word.population.finite[index]  # what is measured now is from before
+        of_validation = {metric: math.nan if lost else float(values[index]) for metric, values in validation.items()}
         row = {"epoch": word.done, "step": word.done * in_epoch, "train": of_train, "validation": of_validation}
         folder.append({"model": name, **row} if name else row)

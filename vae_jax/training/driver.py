@@ -1,6 +1,7 @@
 """Driving the pure training functions from Python: one model or a thousand, whose states stay on the devices."""
 
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from vae_jax.training.recipe import Recipe
 
 
 class DivergedError(ArithmeticError):
-    """The loss is no longer finite."""
+    """The loss or the state is no longer finite."""
 
 
 class Population(NamedTuple):
@@ -29,18 +30,20 @@ class Population(NamedTuple):
     Attributes:
       layout: how they lie over the devices.
       calls: states on the devices, grouped by call of the program.
-      bad: `[n]`, the first step at which a member's loss was not finite; −1 if none.
+      bad: `[n]`, the first step at which a member's loss or new state was not finite; −1 if none.
       metrics: name -> `[n]`, means over the last epoch, in nats; empty before the first.
+      causes: `[n]`, what was not finite then, as in "rate"; "" if nothing, or if that was in an earlier process.
     """
 
     layout: Layout
     calls: list[State]
     bad: np.ndarray
     metrics: dict[str, np.ndarray]
+    causes: Sequence[str] = ()
 
     @property
     def finite(self) -> np.ndarray:
-        """`[n]`, whether every loss so far was finite; a run where one was not has diverged."""
+        """`[n]`, whether all was finite so far; a run where something was not has diverged, and stands before that."""
         return self.bad < 0
 
     def state(self, index: int) -> State:
@@ -108,7 +111,8 @@ def fit(
       progress: whether to show a bar.
 
     Yields:
-      `Epoch`s. Stops early once no member is finite.
+      `Epoch`s. Stops early once no member is finite. The states are always finite: one that diverges stays as it was
+      before the steps of that call, without its later epochs.
     """
     layout = start.layout if start else layout or lay_out(members.count)
     in_epoch = pure.steps_per_epoch(recipe, data)
@@ -118,9 +122,10 @@ def fit(
     who = layout.place((jax.random.key_data(members.keys), members.hypers))
     order, advance = _programs(recipe, layout, together)
     start = start or begin(recipe, members, data, layout)
-    calls, bad = list(start.calls), start.bad
+    calls, bad, causes = list(start.calls), np.array(start.bad), list(start.causes or [""] * members.count)
+    leaves = _leaves(calls[0])
     done = _steps_done(layout, calls) // in_epoch
-    if done and np.all(bad >= 0):
+    if np.all(bad >= 0):
         return
     with bar(total=epochs * in_epoch, initial=done * in_epoch, unit="step", progress=progress) as words:
         for index in range(done, epochs, together):
@@ -128,21 +133,25 @@ def fit(
             rows = [order(key, index, data) for key, _ in who]
             parts = []
             for first in range(0, together * in_epoch, part):
-                metrics = []
+                results, begun = [], np.int32(index * in_epoch + first)
                 for slot, (key, hyper) in enumerate(who):
                     now = rows[slot] if part == together * in_epoch else rows[slot][..., first : first + part, :]
-                    calls[slot], values = advance(calls[slot], key, hyper, now, data)
-                    metrics.append(values)
-                parts.append(layout.fetch(metrics))
-                bad = _first_bad(bad, parts[-1]["loss"], index * in_epoch + first)
+                    calls[slot], result = advance(calls[slot], key, hyper, now, data, begun)
+                    results.append(result)
+                metrics, wrong = layout.fetch(results)
+                parts.append(metrics)
+                for member in np.flatnonzero(bad < 0):
+                    of_member = {name: values[member] for name, values in metrics.items()}
+                    at, causes[member] = _divergence(of_member, leaves, int(wrong[member]))
+                    bad[member] = begun + at if at >= 0 else -1
                 words.set_postfix_str(_words(parts[-1], bad), refresh=False)
                 words.update(part)
                 if np.all(bad >= 0):
                     break
             values = {name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}
-            means = {name: np.stack([e.mean(axis=1) for e in _by_epoch(v, in_epoch)], 1) for name, v in values.items()}
+            means = _means(values, in_epoch, stale=(bad >= 0) & (bad < index * in_epoch))
             last = {name: values[:, -1] for name, values in means.items()}
-            yield Epoch(index + together, Population(layout, calls, bad, last), means)
+            yield Epoch(index + together, Population(layout, calls, bad.copy(), last, tuple(causes)), means)
             if np.all(bad >= 0):
                 return
 
@@ -205,7 +214,8 @@ def _joined(parts: Sequence[Population]) -> Population:
     """Parts that were trained one after another, as one population on the host."""
     trees = [(part.states(), part.bad, part.metrics) for part in parts]
     states, bad, metrics = jax.tree.map(lambda *leaves: np.concatenate(leaves), *trees)
-    return Population(Layout(len(bad), parts[0].layout.devices[:1], "vmap"), [states], bad, metrics)
+    causes = [cause for part in parts for cause in part.causes]
+    return Population(Layout(len(bad), parts[0].layout.devices[:1], "vmap"), [states], bad, metrics, causes)
 
 
 def train_one(recipe: Recipe, members: Members, data: Examples, *, epochs: int, progress: bool = True) -> Params:
@@ -220,16 +230,18 @@ def train_one(recipe: Recipe, members: Members, data: Examples, *, epochs: int, 
 
 
 def expect_finite(population: Population, in_epoch: int) -> None:
-    """Fail if no member is finite, and say at which step it diverged.
+    """Fail if no member is finite, and say what diverged, and at which step.
 
     Raises:
       DivergedError: all members have diverged.
     """
     if not population.finite.any():
-        step = int(population.bad.max())
+        member = int(population.bad.argmax())
+        step = int(population.bad[member])
+        cause = (population.causes[member] if population.causes else "") or "loss"
         raise DivergedError(
-            f"the loss became NaN or infinite at step {step} (epoch {step // in_epoch + 1}); expected a finite number. "
-            "Lower --learning-rate, or look for outliers in the data."
+            f"the {cause} became NaN or infinite at step {step} (epoch {step // in_epoch + 1}); expected a finite one. "
+            "Lower --learning-rate, look for outliers in the data, or pass --on-nonfinite skip."
         )
 
 
@@ -270,23 +282,57 @@ def _programs(recipe: Recipe, layout: Layout, together: int) -> tuple[Callable, 
         rows = jax.vmap(lambda i: pure.order(recipe, key, index + i, data))(jnp.arange(together))
         return rows.reshape(-1, rows.shape[-1])
 
-    def advance(state, key, hyper, rows, data):
-        return pure.steps(recipe, state, jax.random.wrap_key_data(key), hyper, data, rows)
+    def advance(state, key, hyper, rows, data, begun):
+        """Some steps; a state that they would leave NaN or infinite stays as it was from then on, step count too."""
+        new, metrics = pure.steps(recipe, state, jax.random.wrap_key_data(key), hyper, data, rows)
+        wrong = pure.first_nonfinite(new)
+        lost = metrics["skipped"] == 1 if recipe.skip_nonfinite else ~jnp.isfinite(metrics["loss"])
+        whole = (wrong < 0) & ~(lost.all() if recipe.skip_nonfinite else lost.any())
+        return pure.choose(whole & (state.step == begun), new, state), (metrics, wrong)
 
-    return layout.lift(order, 1, 2), layout.lift(advance, 4, 1, donate=(0,))
+    return layout.lift(order, 1, 2), layout.lift(advance, 4, 2, donate=(0,))
 
 
 def _steps_done(layout: Layout, calls: Sequence[State]) -> int:
-    return int(np.ravel(layout.fetch([call.step for call in calls]))[0])
+    return int(np.max(layout.fetch([call.step for call in calls])))  # those that diverged stand still
 
 
-def _by_epoch(values: np.ndarray, in_epoch: int) -> list[np.ndarray]:
-    return np.split(values, range(in_epoch, values.shape[1], in_epoch), axis=1)
+def _leaves(state: State) -> list[str]:
+    """What to call the leaves of a state."""
+    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(state)[0]]
+    return [jax.tree_util.keystr(path, simple=True, separator=".") for path in paths]
 
 
-def _first_bad(bad: np.ndarray, losses: np.ndarray, first: int) -> np.ndarray:
-    wrong = ~np.isfinite(losses)
-    return np.where((bad < 0) & wrong.any(axis=1), first + wrong.argmax(axis=1), bad).astype(np.int32)
+def _means(values: dict[str, np.ndarray], in_epoch: int, stale: np.ndarray) -> dict[str, np.ndarray]:
+    """Steps `[n, count]` -> the means of each epoch `[n, epochs]`; NaN for members that had diverged before."""
+
+    def by_epoch(value):
+        rest = -value.shape[1] % in_epoch  # the last epoch was cut short where all have diverged
+        whole = np.pad(value, ((0, 0), (0, rest)), constant_values=np.nan)
+        return np.where(stale[:, None], np.float32(np.nan), whole).reshape(len(value), -1, in_epoch)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of no steps, where all were skipped
+        return pure.over_steps({name: by_epoch(value) for name, value in values.items()}, np.mean)
+
+
+def _divergence(metrics: Mapping[str, np.ndarray], leaves: Sequence[str], wrong: int) -> tuple[int, str]:
+    """Which of some steps was the first that made a member diverge, and what was not finite; −1 and "" if none.
+
+    Args:
+      metrics: name -> `[steps]`.
+      leaves: what to call the leaves of a state.
+      wrong: which of them is not finite after the last step; −1 if none.
+    """
+    lost = metrics["skipped"] == 1 if "skipped" in metrics else ~np.isfinite(metrics["loss"])
+    if "skipped" in metrics and not lost.all():
+        return -1, ""
+    if not lost.any():
+        return (len(lost) - 1, leaves[wrong]) if wrong >= 0 else (-1, "")
+    at = int(lost.argmax())
+    parts = (name for name, values in metrics.items() if name not in ("loss", "negative_elbo", "skipped"))
+    # A rate that is never finite is not defined: the code is a point.
+    return at, next((n for n in parts if not np.isfinite(metrics[n][at]) and np.isfinite(metrics[n]).any()), "loss")
 
 
 def _words(metrics: dict[str, np.ndarray], bad: np.ndarray) -> str:

@@ -1,11 +1,14 @@
 """What a configuration builds: data, recipe, numbers and keys, all that a run or an evaluation needs."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from vae_jax.data.preprocess import grey
-from vae_jax.data.table import Dataset
+from vae_jax.data.table import Dataset, fingerprint
 from vae_jax.distributions.base import Support
 from vae_jax.keys import Keys
 from vae_jax.training.members import Members, members_of
@@ -24,6 +27,7 @@ class Experiment:
       hyper: float32 leaves.
       keys: one for each use.
       epochs: how many to train.
+      config: the choices and numbers it was built from, as plain values; a checkpoint records them.
     """
 
     data: Dataset
@@ -31,6 +35,12 @@ class Experiment:
     hyper: Hyper
     keys: Keys
     epochs: int
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What a checkpoint belongs to: the configuration, and the SHA-256 of the data."""
+        return {"config": dict(self.config), "data": fingerprint(self.data)}
 
     @property
     def members(self) -> Members:

@@ -9,7 +9,7 @@ at the outermost level.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -116,7 +116,31 @@ def step(
     metrics = {"loss": loss, "negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
     if recipe.loss.critic:
         metrics["critic_loss"] = critic_loss
-    return State(params, opt_state, state.step + 1), metrics
+    new = State(params, opt_state, state.step + 1)
+    if recipe.skip_nonfinite:
+        wrong = (first_nonfinite(new) >= 0) | ~jnp.isfinite(loss)
+        new = choose(wrong, state._replace(step=state.step + 1), new)
+        metrics["skipped"] = wrong.astype(jnp.float32)
+    return new, metrics
+
+
+def first_nonfinite(state: State) -> Array:
+    """The index, in the order of `jax.tree.leaves`, of the first leaf that holds NaN or infinity; −1 if none does."""
+    wrong = jnp.stack([~jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(state)])
+    return jnp.where(wrong.any(), wrong.argmax(), -1)
+
+
+def choose(which: Array, if_true: State, if_false: State) -> State:
+    """One of two states."""
+    return jax.tree.map(lambda one, other: jnp.where(which, one, other), if_true, if_false)
+
+
+def over_steps(metrics: Mapping[str, Any], mean: Callable = jnp.mean) -> dict[str, Any]:
+    """The means over the last axis, the steps; over those that were not skipped, where some were."""
+    if "skipped" not in metrics:
+        return {name: mean(values, axis=-1) for name, values in metrics.items()}
+    counted = {name: metrics["skipped"] == 0 for name in metrics} | {"skipped": True}
+    return {name: mean(values, axis=-1, where=counted[name]) for name, values in metrics.items()}
 
 
 def steps_per_epoch(recipe: Recipe, data: Examples) -> int:
@@ -170,7 +194,7 @@ def run(recipe: Recipe, key: Array, hyper: Hyper, data: Examples, *, epochs: int
 
     def body(state, _):
         state, metrics = epoch(recipe, state, key, hyper, data)
-        return state, {name: values.mean() for name, values in metrics.items()}
+        return state, over_steps(metrics)
 
     return lax.scan(body, init(recipe, key, data), length=epochs)
 

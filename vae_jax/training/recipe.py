@@ -31,6 +31,8 @@ class Recipe:
       batch_size: examples per step. The incomplete last batch of a shuffled epoch is dropped.
       optimizer: an entry of `OPTIMIZERS`, or any function of a learning rate to an optax transformation.
       preprocess: pixels -> what the model sees, inside the step.
+      skip_nonfinite: whether a step whose loss or new state is not finite changes nothing but the step count; its
+        metrics gain `skipped`, the share of such steps.
     """
 
     model: VAE
@@ -38,6 +40,7 @@ class Recipe:
     batch_size: int = 128
     optimizer: Optimizer | Callable[[Any], optax.GradientTransformation] = OPTIMIZERS["adam"]
     preprocess: Preprocess = grey
+    skip_nonfinite: bool = False
 
     @property
     def optimizes(self) -> Optimizer:
