@@ -1,7 +1,11 @@
 """`python experiments/sweep.py --help` says what it does; the code is `vae_jax/commands/sweep.py`."""
 
+import os
 import signal
+import sys
 
+if any(flag.startswith(("--distributed", "--coordinator")) for flag in sys.argv):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "4")  # where another process is lost, one line and no stack of C++
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # while importing, Ctrl-C just ends; then the command listens
 
 from vae_jax.commands.cli import run_command

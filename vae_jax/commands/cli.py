@@ -2,15 +2,16 @@
 
 import io
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from itertools import groupby
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from vae_jax.errors import InputError
-from vae_jax.runs import stopping
+from vae_jax.runs import hosts, stopping
 
 ConfigT = TypeVar("ConfigT")
 
@@ -26,12 +27,24 @@ def run_command(main: Callable[[ConfigT], None], config: type[ConfigT], descript
         with stopping.listening():
             main(_parse(config, description))
     except (InputError, ArithmeticError) as error:
-        sys.exit(f"error: {error}")
+        _end(f"error: {error}")
     except OSError as error:
         if error.errno is None:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        sys.exit(f"error: {where}{error.strerror}. What is written is whole; mend that, and go on with --resume.")
+        _end(f"error: {where}{error.strerror}. What is written is whole; mend that, and go on with --resume.")
+    except Exception as error:
+        if hosts.is_loss(error):
+            hosts.leave()
+        raise
+
+
+def _end(message: str) -> NoReturn:
+    """One plain line and status 1; of several processes without waiting, so that the others notice."""
+    if hosts.joined():
+        print(message, file=sys.stderr, flush=True)
+        os._exit(1)
+    sys.exit(message)
 
 
 def _parse(config: type[ConfigT], description: str) -> ConfigT:

@@ -1,4 +1,9 @@
-"""Several processes on one population: joining under `jax.distributed`, and agreeing on values."""
+"""Several processes on one population: joining under `jax.distributed`, agreeing on values, losing one another."""
+
+import ctypes
+import os
+import signal
+from typing import Any
 
 import jax
 import numpy as np
@@ -30,6 +35,40 @@ def join(coordinator: str | None = None, processes: int | None = None, index: in
             f"no other processes could be joined ({reason}); start under SLURM, Open MPI or Kubernetes, or give "
             "--coordinator ADDRESS:PORT --processes N --process I."
         ) from error
+    _answer_aborts()
+
+
+LOST = "another process of this job has ended; what is saved is whole. Start all of them again, with --resume."
+
+
+def joined() -> bool:
+    """Whether this is one of several processes."""
+    return jax.distributed.is_initialized() and jax.process_count() > 1
+
+
+def is_loss(error: Exception) -> bool:
+    """Whether an error is that another process is not there any more: of the network, or of JAX's own service."""
+    signs = ("Gloo", "NCCL", "UNAVAILABLE", "Connection closed", "Socket closed", "distributed service")
+    return joined() and any(sign in str(error) for sign in signs)
+
+
+def leave() -> None:
+    """End this process as one that lost another: one line, and no waiting for those who are gone."""
+    os.write(2, f"error: {LOST}\n".encode())
+    os._exit(1)
+
+
+def _answer_aborts() -> None:
+    """Where JAX's service notices before a collective does, it aborts the process from a thread of its own.
+
+    Only a handler of C is called then; Python's would wait for the main thread.
+    """
+    libc: Any = ctypes.CDLL(None)
+    if hasattr(libc, "signal"):
+        libc.signal(signal.SIGABRT, _ON_ABORT)
+
+
+_ON_ABORT = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda number: leave())
 
 
 def is_first() -> bool:
