@@ -32,7 +32,7 @@ def run_command(main: Callable[[ConfigT], None], config: type[ConfigT], descript
         if error.errno is None:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        _end(f"error: {where}{error.strerror}. What is written is whole; mend that, and go on with --resume.")
+        _end(f"error: {where}{error.strerror}. Nothing that was saved is lost; mend that, and go on with --resume.")
     except Exception as error:
         if hosts.is_loss(error):
             hosts.leave()

@@ -6,6 +6,7 @@ not at all, but restores a flipped bit silently. So a checkpoint counts only wit
 last: the SHA-256 of every file, the arrays, and what they were trained on and how.
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -65,11 +66,13 @@ class Store:
                 self._expect_all(epoch, arrays)
                 write_sealed(self._manifest(epoch), content)
                 self._drop_old(epoch)
-        except OSError as error:
+        except Exception as error:  # on a full disk, Orbax raises ValueError
+            if hosts.is_loss(error):
+                raise
             self.clean_up()
             raise InputError(
-                f"the checkpoint of epoch {epoch} could not be written to {self.folder} ({error.strerror or error}); "
-                "those before it are whole. Make room or mend the disk, and go on with --resume."
+                f"the checkpoint of epoch {epoch} could not be written to {self.folder} ({_reason(error)}); those "
+                "before it are whole. Make room or mend the disk, and go on with --resume."
             ) from error
         hosts.wait(f"after saving epoch {epoch}")
 
@@ -137,7 +140,7 @@ class Store:
         need = sum(array.nbytes for array in arrays.values()) + ROOM
         free = shutil.disk_usage(self.folder).free
         if free < need:
-            raise OSError(28, f"{free / 1e6:,.1f} MB are free, and it takes up to {need / 1e6:,.1f}")
+            raise OSError(errno.ENOSPC, f"{free / 1e6:,.1f} MB are free, and it takes up to {need / 1e6:,.1f}")
 
     def _expect_all(self, epoch: int, arrays: Mapping[str, Any]) -> None:
         """What the folder itself says it holds; under several processes a save has been seen to lose arrays."""
@@ -231,6 +234,14 @@ def _differences(name: str, was: Any, now: Any) -> list[tuple[str, Any, Any]]:
 def _brief(value: Any) -> str:
     """A value in a line; of a digest, the beginning."""
     return f"{value[:12]}…" if isinstance(value, str) and len(value) == 64 else repr(value)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong with the disk, in a few words."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    full = os.strerror(errno.ENOSPC)
+    return full if full in str(error) else str(error).partition("\n")[0][:200]
 
 
 def _few(words: list[str], between: str = ", ") -> str:

@@ -1,0 +1,129 @@
+"""What becomes NaN or infinite: seen within a call, named, never kept, and skipped where that is wanted."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from recipes import recipe_of
+from tables import enter
+
+from vae_jax import training
+from vae_jax.commands import train as train_command
+from vae_jax.data import Examples
+from vae_jax.hyperparameter import declared
+from vae_jax.losses import LOSSES, Loss
+from vae_jax.losses.elbo import elbo_terms
+from vae_jax.runs import Config, trainer
+from vae_jax.runs.parts import read_parts
+from vae_jax.training import DivergedError, fit, grid, hyperparameters, train_one
+
+IN_EPOCH = 8
+DATA = Examples((np.random.RandomState(0).rand(IN_EPOCH * 16, 6) < 0.3).astype(np.float32))
+
+
+def burst(key, x, encode, decode, *, prior, weight):
+    """A VAE whose rate is NaN at steps 11 and 12 of the hundred that `weight` takes to rise."""
+    terms = elbo_terms(key, x, encode, decode, prior)
+    terms = terms._replace(kl=jnp.where((weight > 0.105) & (weight < 0.125), jnp.nan, terms.kl))
+    return terms.distortion + terms.rate, terms
+
+
+BURST = Loss(
+    name="burst",
+    function=burst,
+    hyper=declared({"weight": 1.0, "weight_steps": 100.0}),
+    ramps={"weight": "weight_steps"},
+)
+
+
+def overflowing(learning_rate):
+    return optax.chain(optax.scale(1e38), optax.sgd(learning_rate * 1e20))
+
+
+def recipe(**how) -> training.Recipe:
+    return replace(recipe_of("vae", shape=(6,)), loss=BURST, batch_size=16, **how)
+
+
+def members(made: training.Recipe, *steps: float) -> training.Members:
+    return grid(made, weight=1.0, weight_steps=[float(n) for n in steps])
+
+
+def test_it_is_named_with_its_step_and_nothing_is_lost():
+    made = recipe()
+    *_, word = fit(made, members(made, 100), DATA, epochs=3)
+    assert word.done == 2 and word.population.bad.tolist() == [11] and word.population.causes == ("rate",)
+    with pytest.raises(DivergedError, match=r"the rate became NaN or infinite at step 11 \(epoch 2\)"):
+        train_one(made, members(made, 100), DATA, epochs=3)
+
+
+def test_a_state_is_named_where_the_loss_was_still_finite():
+    """An update overflows, and the step that would show it in the loss does not come."""
+    made = replace(recipe_of("vae", shape=(6,)), batch_size=len(DATA.x), optimizer=overflowing)
+    *_, word = fit(made, grid(made), DATA, epochs=3)
+    assert word.done == 1 and word.population.bad.tolist() == [0]
+    assert np.isfinite(word.metrics["loss"]).all() and word.population.causes[0].startswith("params.")
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(word.population.states()))
+
+
+@pytest.mark.parametrize("within", training.WITHIN)
+def test_a_member_that_diverges_stands_where_it_was_and_the_others_go_on(within):
+    made = recipe()
+    both = members(made, 100, 1e6)
+    layout = training.lay_out(2, jax.devices()[:1], within)
+    words = list(fit(made, both, DATA, epochs=4, layout=layout))  # states are donated: look while they are there
+    assert [word.done for word in words] == [1, 2, 3, 4]
+    states = [word.population.states() for word in fit(made, both, DATA, epochs=4, layout=layout)]
+    (alone,) = (w.population.states() for w in fit(made, both.take([0]), DATA, epochs=1))
+    for after in states:
+        jax.tree.map(lambda leaf, one: np.testing.assert_allclose(leaf[0], one[0], rtol=1e-5), after, alone)
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after))
+    assert states[-1].step.tolist() == [IN_EPOCH, 4 * IN_EPOCH]
+    assert [np.isnan(word.metrics["loss"]).tolist() for word in words] == [[[False], [False]], *[[[True], [False]]] * 3]
+
+
+def test_skipped_steps_change_nothing_but_the_count():
+    """The steps of a loss without the burst, 11 and 12 left out, by hand."""
+    made, key = recipe(skip_nonfinite=True), grid(recipe()).keys[0]
+    *_, word = fit(made, members(made, 100), DATA, epochs=3)
+    assert word.population.finite.all()
+    plain = replace(made, loss=LOSSES["vae"], skip_nonfinite=False)
+    state, hyper = training.init(plain, jax.random.clone(key), DATA), hyperparameters(plain, beta=1.0)
+    rows = [training.order(plain, jax.random.clone(key), epoch, DATA) for epoch in range(3)]
+    step = jax.jit(partial(training.step, plain))
+    for index, row in enumerate(jnp.concatenate(rows)):
+        batch = jax.tree.map(lambda leaf, row=row: leaf[row], DATA)
+        after, _ = step(state, jax.random.clone(key), hyper, batch)
+        state = state._replace(step=state.step + 1) if index in (11, 12) else after
+    found = word.population.state(0)
+    jax.tree.map(lambda *leaves: np.testing.assert_allclose(*leaves, rtol=1e-4, atol=1e-6), found.params, state.params)
+    assert found.step == 3 * IN_EPOCH
+    _, metrics = jax.jit(partial(training.run, made, epochs=3))(
+        jax.random.clone(key), hyperparameters(made, weight=1.0, weight_steps=100.0), DATA
+    )
+    np.testing.assert_allclose(metrics["skipped"], [0, 2 / IN_EPOCH, 0])
+    assert np.isfinite(metrics["loss"]).all()
+    np.testing.assert_allclose(metrics["loss"][-1], word.metrics["loss"][0, 0], rtol=1e-5)
+
+
+def test_where_every_step_is_skipped_the_run_stops():
+    made = replace(recipe_of("vae", shape=(6,)), batch_size=16, skip_nonfinite=True, optimizer=overflowing)
+    with pytest.raises(DivergedError, match="became NaN or infinite at step 0"):
+        train_one(made, grid(made), DATA, epochs=3)
+
+
+def test_a_good_checkpoint_stays_and_is_gone_on_from_with_skip(monkeypatch, tmp_path):
+    enter(monkeypatch, LOSSES, "burst", BURST)
+    np.savez(tmp_path / "rows.npz", x=DATA.x)
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
+    flags = {"data": str(tmp_path / "rows.npz"), "loss": "burst", "set": ("weight_steps=100",), "hidden": (8,)}
+    config = Config(out=tmp_path / "run", batch_size=16, epochs=4, latent=2, **flags)
+    with pytest.raises(DivergedError, match=r"the rate .* at step 11 \(epoch 2\).*--on-nonfinite skip"):
+        train_command.main(config)
+    (part,) = read_parts(tmp_path / "run" / "checkpoints")
+    assert part.store.steps() == [1] and part.store.verify(1) == []
+    train_command.main(replace(config, on_nonfinite="skip", resume=True))
+    assert part.store.steps() == [3, 4]
