@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C at any moment: one plain line, the documented status, and the same bytes after --resume."""
+"""Stopped or killed at any moment: one plain line where there is time for it, and the same bytes after --resume."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from events import scalars
 
 from vae_jax.runs.building import build
 from vae_jax.runs.folder import read_config
@@ -28,8 +29,20 @@ FLAGS = {
 ENDED = {signal.SIGTERM: (143, -signal.SIGTERM), signal.SIGINT: (130, -signal.SIGINT)}  # before Python listens, too
 
 
+LASTS = 14  # seconds that an uncut command takes, about
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+from vae_jax.commands import {name}
+from vae_jax.commands.cli import run_command
+from vae_jax.runs import trainer
+trainer.SAVE_EVERY = 0.2
+run_command({name}.main, {name}.CONFIG, "")
+"""  # as the script does, but saving so often that many moments are in a save
+
+
 def start(name: str, *flags: object) -> subprocess.Popen:
-    command = [sys.executable, str(ROOT / "experiments" / f"{name}.py"), *map(str, flags)]
+    command = [sys.executable, "-c", PROGRAM.format(name=name), *map(str, flags)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT)
 
 
@@ -52,13 +65,17 @@ def states(out: Path) -> list[bytes]:
 
 
 def expect_equal(out: Path, uncut: Path) -> None:
+    """Rows, events, arrays of the last checkpoints, and results."""
     assert (out / "metrics.jsonl").read_bytes() == (uncut / "metrics.jsonl").read_bytes()
     assert states(out) == states(uncut)
+    assert scalars(out) == scalars(uncut)
     summaries = [json.loads((folder / "summary.json").read_text()) for folder in (out, uncut)]
     for summary in summaries:
         for name in ("seconds", "images_per_second"):
             summary.pop(name, None)
     assert summaries[0] == summaries[1]
+    tables = [folder / "results.csv" for folder in (out, uncut)]
+    assert tables[0].exists() == tables[1].exists() and len({t.read_bytes() for t in tables if t.exists()}) <= 1
 
 
 def stop(name: str, flags: tuple, out: Path, number: signal.Signals, after: float) -> str:
@@ -107,17 +124,42 @@ def test_stopped_between_epochs_it_saves_and_goes_on(name, uncut, tmp_path):
     expect_equal(out, uncut(name))
 
 
+def kill(name: str, flags: tuple, out: Path, after: float) -> None:
+    """Start a command, or go on with it, and kill it after some seconds."""
+    process = start(name, *flags, "--out", out, *(["--resume"] if (out / "config.json").exists() else []))
+    try:
+        process.wait(after)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    process.communicate()
+    assert process.returncode in (0, -signal.SIGKILL)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["train", "sweep"])
-def test_stopped_at_random_moments_it_goes_on_to_the_same_bytes(name, uncut, tmp_path):
-    """Twenty moments from the start of the process to its end, for each."""
+@pytest.mark.parametrize(("name", "trials"), [("train", 20), ("sweep", 20)])
+def test_stopped_at_random_moments_it_goes_on_to_the_same_bytes(name, trials, uncut, tmp_path):
+    """Moments from the start of the process to its end."""
     flags, chance = FLAGS[name], random.Random(name)
-    for trial in range(20):
+    for trial in range(trials):
         out = tmp_path / str(trial)
-        stop(name, flags, out, chance.choice(list(ENDED)), chance.uniform(0.05, 20))
+        stop(name, flags, out, chance.choice(list(ENDED)), chance.uniform(0.05, LASTS))
         finish(name, *flags, "--out", out, *(["--resume"] if (out / "config.json").exists() else []))
         expect_equal(out, uncut(name))
-        shutil.rmtree(out)
+        shutil.rmtree(out, ignore_errors=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "trials"), [("train", 50), ("sweep", 20)])
+def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(name, trials, uncut, tmp_path):
+    """Every third is killed twice."""
+    flags, chance = FLAGS[name], random.Random(name)
+    for trial in range(trials):
+        out = tmp_path / str(trial)
+        for _ in range(2 if trial % 3 == 2 else 1):
+            kill(name, flags, out, chance.uniform(0.05, LASTS))
+        finish(name, *flags, "--out", out, *(["--resume"] if (out / "config.json").exists() else []))
+        expect_equal(out, uncut(name))
+        shutil.rmtree(out, ignore_errors=True)
 
 
 def test_what_does_not_listen_is_cut_off_after_the_grace(tmp_path):

@@ -111,12 +111,12 @@ class Store:
         return sorted(name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name))
 
     def clean_up(self, newest: int | None = None) -> None:
-        """Delete what interrupted saves have left: all that is not a checkpoint.
+        """Delete what interrupted saves have left: all that is not one of the newest checkpoints.
 
         Args:
           newest: the epoch that training goes on from; what is numbered beyond it goes too.
         """
-        kept = [epoch for epoch in self.steps() if newest is None or epoch <= newest]
+        kept = [epoch for epoch in self.steps() if newest is None or epoch <= newest][-KEPT:]
         keep = {path for epoch in kept for path in (self._files(epoch), self._manifest(epoch))}
         for path in self.folder.iterdir() if hosts.is_first() and self.folder.is_dir() else ():
             if path not in keep:
