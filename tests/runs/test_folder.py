@@ -12,7 +12,14 @@ from vae_jax.runs import Config, SweepConfig
 from vae_jax.runs.config import check_config
 from vae_jax.runs.folder import Folder, read_config
 
-HOLD = "import sys; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire(); print('held', flush=True); input()"
+HOLD = """
+import sys
+from filelock import FileLock
+lock = FileLock(sys.argv[1])
+lock.acquire()
+print("held", flush=True)
+input()
+"""
 
 
 def test_a_second_writer_is_refused_and_the_lock_of_a_dead_one_is_free(tmp_path):
@@ -76,7 +83,7 @@ def test_a_value_of_another_type_is_refused_by_its_name(name, value, tmp_path):
     with Folder(tmp_path, Config(out=tmp_path)):
         saved = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**saved, name: value}))
-    with pytest.raises(InputError, match=rf"config.json(: {name} is|.*\({name}\))"):
+    with pytest.raises(InputError, match=rf"config.json(: {name} is|.*\('{name}'\))"):
         check_config(read_config(tmp_path))
 
 

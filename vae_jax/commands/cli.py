@@ -41,6 +41,7 @@ def run_command(main: Callable[[ConfigT], None], config: type[ConfigT], descript
 
 def _end(message: str) -> NoReturn:
     """One plain line and status 1; of several processes without waiting, so that the others notice."""
+    message = " ".join(message.split())  # a name that someone gave may hold anything
     if hosts.joined():
         print(message, file=sys.stderr, flush=True)
         os._exit(1)

@@ -140,7 +140,7 @@ def as_config(values: Mapping[str, Any], kind: type[Config], origin: str) -> Con
     hints = get_type_hints(kind)
     other = sorted(values.keys() ^ hints.keys())
     if other:
-        raise InputError(f"{origin} is not what a command of this version wrote ({other[0]}).")
+        raise InputError(f"{origin} is not what a command of this version wrote ({other[0]!r}).")
     return kind(**{name: _typed(value, hints[name], f"{origin}: {name}") for name, value in values.items()})
 
 

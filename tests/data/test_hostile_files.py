@@ -1,0 +1,143 @@
+"""Files from strangers: each is read rightly or refused in one plain line, before anything large is allocated."""
+
+import io
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from vae_jax import data
+from vae_jax.data import files
+from vae_jax.errors import InputError
+
+DTYPES = st.sampled_from(("?", "u1", "i1", "i4", "u8", "f2", "f4", "f8", ">f4", ">i8", "c8", "U3", "M8[s]", "O", "V3"))
+SHAPES = arrays.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=12)
+
+
+def expect_right_or_refused(path: Path) -> None:
+    """What comes back can be trained on; what does not is an `InputError` of one line that names the file."""
+    try:
+        found = data.load(str(path))
+    except InputError as error:
+        assert "\n" not in str(error) and str(path) in str(error)
+        return
+    for part in (found.train, found.validation, found.test):
+        assert part.x.dtype in (np.uint8, np.float32) and part.x.size and np.isfinite(part.x).all()
+        assert part.x.dtype == np.uint8 or (part.x.min() >= 0 and part.x.max() <= 1)
+        assert part.y is None or (part.y.dtype == np.int32 and part.y.min() >= 0 and part.y.max() < found.classes)
+
+
+def array(draw, shape=SHAPES) -> np.ndarray:
+    dtype = np.dtype(draw(DTYPES))
+    if dtype.hasobject:
+        return np.array([{"a": 1}], dtype=object)
+    size = draw(shape)
+    content = np.random.RandomState(draw(st.integers(0, 99))).bytes(int(np.prod(size)) * dtype.itemsize)
+    if dtype.kind in "fc" and draw(st.booleans()):
+        return np.random.RandomState(0).random_sample(size).astype(dtype)
+    return np.frombuffer(content, dtype).reshape(size)
+
+
+def npy(content: np.ndarray) -> bytes:
+    sink = io.BytesIO()
+    np.lib.format.write_array(sink, content, allow_pickle=True)
+    return sink.getvalue()
+
+
+@st.composite
+def hostile(draw) -> tuple[str, bytes]:
+    """A suffix, and the bytes of a file: arrays of any kind, in any archive, damaged anywhere."""
+    members = draw(
+        st.dictionaries(st.sampled_from(["x", "y", "../x", "/etc/x", "z", "x.npy", ""]), st.just(0), max_size=3)
+    )
+    rows = st.tuples(st.integers(8, 14), *[st.integers(1, 4)] * draw(st.integers(0, 3)))
+    x = npy(array(draw, rows))
+    if draw(st.booleans()):
+        suffix, content = ".npy", x
+    else:
+        sink = io.BytesIO()
+        how = draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2]))
+        with zipfile.ZipFile(sink, "w", how) as archive:
+            for name in {"x": 0, **members} if draw(st.booleans()) else members:
+                archive.writestr(f"{name}.npy", x if name == "x" else npy(array(draw)))
+        suffix, content = ".npz", sink.getvalue()
+    damage = draw(st.sampled_from(["no", "flip", "flip", "cut", "more", "noise"]))
+    spot = draw(st.integers(0, max(len(content) - 1, 0)))
+    if damage == "flip" and content:
+        content = content[:spot] + bytes([content[spot] ^ 1 << draw(st.integers(0, 7))]) + content[spot + 1 :]
+    if damage == "cut":
+        content = content[:spot]
+    if damage == "more":
+        content += draw(st.binary(min_size=1, max_size=20))
+    if damage == "noise":
+        content = draw(st.binary(max_size=200))
+    return draw(st.sampled_from([suffix, ".npz", ".npy"])), content
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_any_file_is_right_or_refused(tmp_path):
+    @settings(max_examples=1000, deadline=None, database=None, derandomize=True, suppress_health_check=[*HealthCheck])
+    @given(hostile())
+    def throw(made):
+        suffix, content = made
+        path = tmp_path / f"hostile{suffix}"
+        path.write_bytes(content)
+        expect_right_or_refused(path)
+
+    throw()
+
+
+def header(shape: str, dtype: str = "|u1", version: bytes = b"\x01\x00") -> bytes:
+    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY" + version + len(text).to_bytes(2, "little") + text
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (header("(10, 100000, 100000)") + b"\0" * 99, r"takes 100,000,000,000 bytes, and 99 are there"),
+        (header("(-1, 4)") + b"\0" * 4, r"is not a NumPy file of plain numbers"),
+        (header("(10, 4)", "|O") + b"\0" * 320, "Python objects"),
+        (header("(10, 4)", version=b"\x09\x00"), "version"),
+        (header("__import__('os').system('true')"), "is not a NumPy file"),
+        (b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535, "is not a NumPy file"),
+    ],
+)
+def test_a_header_is_believed_only_where_the_bytes_are_there(content, said, tmp_path):
+    (tmp_path / "x.npy").write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(InputError, match=said):
+        data.load(str(tmp_path / "x.npy"))
+    assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    tracemalloc.stop()
+
+
+def test_a_bomb_and_what_is_too_large_for_the_machine_are_refused_unread(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "BOMB", 1_000_000)
+    np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros((2000, 1000), np.uint8))
+    np.savez(tmp_path / "black.npz", x=np.zeros((2000, 1000), np.uint8))
+    with pytest.raises(InputError, match=r"bomb.npz: x unpacks to more than 250 times its size.*np.savez"):
+        data.load(str(tmp_path / "bomb.npz"))
+    assert data.load(str(tmp_path / "black.npz")).train.x.shape == (1600, 1000)
+    monkeypatch.setattr(files, "SHARE", 1e-6)
+    with pytest.raises(InputError, match=r"x takes 0.0 GB; expected at most .* half of this machine's memory"):
+        data.load(str(tmp_path / "black.npz"))
+
+
+def test_nothing_but_x_and_y_is_read(tmp_path):
+    np.savez(tmp_path / "more.npz", x=np.zeros((20, 4), np.uint8), meta=np.array([{"a": 1}], dtype=object))
+    assert data.load(str(tmp_path / "more.npz")).train.x.shape == (16, 4)
+
+
+@pytest.mark.parametrize("label", [2**16, 2**31, 2**40, 2**63])
+def test_labels_that_no_class_has_are_refused(label, tmp_path):
+    y = np.arange(20).astype(np.uint64)
+    y[3] = label
+    np.savez(tmp_path / "labels.npz", x=np.zeros((20, 4), np.uint8), y=y)
+    with pytest.raises(InputError, match=rf"y goes up to {label}; expected labels counted from 0, below 65,536"):
+        data.load(str(tmp_path / "labels.npz"))
