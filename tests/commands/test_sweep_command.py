@@ -251,21 +251,55 @@ def test_sizes_and_losses_go_cell_by_cell(tmp_path, monkeypatch):
     assert all(len(row["rate_per_latent"].split()) == int(row["latent"]) for row in rows)
 
 
-def test_two_processes_give_the_table_of_one(uncut, tmp_path):
-    """Under jax.distributed: one population over the devices of both, one checkpoint; the first writes the rest."""
+def start_two(out: Path) -> list[subprocess.Popen]:
+    """The sweep in two processes under `jax.distributed`, from the start or from where it stands."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
+    flags = (*SMALL, "--chunk", 3, "--out", out, "--coordinator", address, "--processes", 2)
+    resume = ["--resume"] if out.exists() else []
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    return [subprocess.Popen(command(*flags, "--process", i, *resume), cwd=ROOT, **pipes) for i in (0, 1)]
+
+
+def lose(out: Path, killed: int) -> None:
+    """Kill one of two processes in the middle of an epoch; the other says so in one line, and ends."""
+    both, rows = start_two(out), out / "metrics.jsonl"
+    before = rows.stat().st_mtime_ns if rows.exists() else 0
+    while not rows.exists() or rows.stat().st_mtime_ns == before:
+        assert both[0].poll() is None and both[1].poll() is None
+        time.sleep(0.01)
+    both[killed].kill()
+    lost = time.monotonic()
+    _, said = both[1 - killed].communicate(timeout=120)
+    both[killed].communicate()
+    assert both[1 - killed].returncode == 1 and time.monotonic() - lost < 100  # JAX's own heartbeat
+    assert said.splitlines()[-1].startswith("error: another process of this job has ended; what is saved is whole.")
+    assert "Traceback" not in said and "stack trace" not in said
+
+
+@pytest.mark.slow
+def test_what_two_processes_have_left_goes_on_in_one(uncut, tmp_path):
+    lose(tmp_path / "lost", killed=1)
+    lose(tmp_path / "lost", killed=0)
+    done = run(*SMALL, "--chunk", 3, "--out", tmp_path / "lost", "--resume")
+    assert done.returncode == 0, done.stderr
+    for name in ("results.csv", "metrics.jsonl"):
+        assert (tmp_path / "lost" / name).read_bytes() == (uncut / name).read_bytes()
+
+
+def test_two_processes_give_the_table_of_one(uncut, tmp_path):
+    """Under jax.distributed: one population over the devices of both, one checkpoint; the first writes the rest.
+
+    One of them is killed, and both are started again.
+    """
     out = tmp_path / "shared"
-    flags = (*SMALL, "--chunk", 3, "--out", out, "--coordinator", address, "--processes", 2, "--process")
-    both = [
-        subprocess.Popen(command(*flags, index), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for index in (0, 1)
-    ]
-    printed = [process.communicate(timeout=300)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], printed
-    assert (out / "results.csv").read_bytes() == (uncut / "results.csv").read_bytes()
-    assert (out / "metrics.jsonl").read_bytes() == (uncut / "metrics.jsonl").read_bytes()
+    lose(out, killed=1)
+    both = start_two(out)
+    said = [process.communicate(timeout=300)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    for name in ("results.csv", "metrics.jsonl"):
+        assert (out / name).read_bytes() == (uncut / name).read_bytes()
     alone, shared = (read_parts(folder / "checkpoints") for folder in (uncut, out))
     assert [part.rows for part in alone] == [part.rows for part in shared]
     row = shared[0].rows[-1]

@@ -4,13 +4,15 @@ import gzip
 import hashlib
 import os
 import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vae_jax import data
-from vae_jax.data import mnist
+from vae_jax.data import mnist, tfds
 from vae_jax.errors import InputError
 
 REAL = os.environ.get("VAE_JAX_DATA")  # a folder with mnist/, fashion_mnist/ and binarized_mnist/
@@ -71,6 +73,41 @@ def test_mnist_comes_through_tfds_in_its_own_order(tfds_files):
         np.testing.assert_array_equal(found.test.y, truth["t10k"][1])
         assert len(found.validation.x) == 2 and found.classes == 10
     assert isinstance(found.train.x, np.memmap)
+
+
+def test_of_two_that_prepare_it_at_once_the_second_waits(tfds_files, monkeypatch, capsys):
+    source, truth = tfds_files
+    prepare, calls = tfds._prepare, []
+
+    def slowly(*args):
+        calls.append(1)
+        time.sleep(1)
+        prepare(*args)
+
+    monkeypatch.setattr(tfds, "_prepare", slowly)
+    with ThreadPoolExecutor(2) as both:
+        found = list(both.map(lambda _: data.load("mnist", source), range(2)))
+    assert len(calls) == 1
+    assert capsys.readouterr().err.count("mnist is being prepared by another process; waiting for it.") == 1
+    for one in found:
+        np.testing.assert_array_equal(one.test.x[..., 0], truth["t10k"][0])
+
+
+def test_what_is_prepared_needs_no_lock(tfds_files, monkeypatch):
+    """As in a folder that can only be read."""
+    source, _ = tfds_files
+    data.load("mnist", source)
+    monkeypatch.setattr(tfds, "FileLock", None)
+    assert data.load("mnist").classes == 10
+
+
+def test_a_packed_file_that_does_not_end_is_refused(tfds_files):
+    source, _ = tfds_files
+    for file in source.glob("*.amat"):
+        Path(f"{file}.gz").write_bytes(gzip.compress(file.read_bytes() + b"0" * 3_000_000))
+        file.unlink()
+    with pytest.raises(InputError, match=r"binarized_mnist_\w+.amat.gz is not the original \(over [\d,]+ bytes\)"):
+        data.load("binarized_mnist", source)
 
 
 @pytest.mark.parametrize("packed", [False, True])
