@@ -265,10 +265,10 @@ def start_two(out: Path) -> list[subprocess.Popen]:
 def lose(out: Path, killed: int) -> None:
     """Kill one of two processes in the middle of an epoch; the other says so in one line, and ends."""
     both, rows = start_two(out), out / "metrics.jsonl"
-    before = rows.stat().st_mtime_ns if rows.exists() else 0
-    while not rows.exists() or rows.stat().st_mtime_ns == before:
+    changes = {rows.stat().st_mtime_ns if rows.exists() else 0}
+    while len(changes) < 3:  # sooner, the other takes half a minute to see that it cannot connect
         assert both[0].poll() is None and both[1].poll() is None
-        time.sleep(0.01)
+        changes.add(rows.stat().st_mtime_ns if rows.exists() else 0)
     both[killed].kill()
     lost = time.monotonic()
     _, said = both[1 - killed].communicate(timeout=120)
