@@ -1,9 +1,9 @@
 """How fast: each figure beside what it is measured against, in one run on this machine.
 
 Populations of the classic MNIST program (784-400-20, batch 128) on random images of MNIST's size: seconds an epoch of a
-population as one program, against its members' single epochs one after another. And its log p(x) by importance
-sampling, against the matrix products of its decoder for as many codes. Ratios carry over between runs on a noisy
-machine; seconds do not.
+population as one program, against its members' single epochs one after another. Its log p(x) by importance sampling,
+against the matrix products of its decoder for as many codes. A checkpoint with its manifest, and the fingerprint of the
+data, against an epoch. Ratios carry over between runs on a noisy machine; seconds do not.
 """
 
 import json
@@ -16,9 +16,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax.commands.cli import run_command
+from vae_jax.runs.trainer import SAVE_EVERY
 
 SINGLE = "single epochs, one after another"
 PRODUCTS = "the decoder's matrix products alone"
+EPOCH = "an epoch of one model"
+CHECKPOINT = "a checkpoint, its manifest and sums"
+FINGERPRINT = "the fingerprint of the data"
+EPOCHS = 15  # of the MNIST program
 IMAGES, SAMPLES = 500, 1000  # of log p(x)
 
 
@@ -70,6 +75,7 @@ def main(config: Config) -> None:
                 run = partial(sweep.sweep, recipe, who, data, epochs=1, **how)
                 jobs.append(Job(f"one program, {within}", SINGLE, n, "models", count, run))
     jobs += likelihood_jobs(recipe, Examples(images[:IMAGES]))
+    jobs += saving_jobs(recipe, data, config.out)
 
     fastest = [float("inf")] * len(jobs)
     with bar(total=len(jobs) * (config.repeats + 1), desc="benchmark") as words:
@@ -96,12 +102,17 @@ def main(config: Config) -> None:
         for job, seconds in zip(jobs, fastest, strict=True)
     ]
     config.out.mkdir(parents=True, exist_ok=True)
-    found = {"platform": devices[0].platform, "device": devices[0].device_kind, "jax": jax.__version__, "rows": rows}
+    seconds = {row["what"]: row["seconds"] for row in rows}
+    # As a run saves: a checkpoint every so many seconds at most, and the fingerprint once.
+    share = seconds[CHECKPOINT] / max(SAVE_EVERY, seconds[EPOCH]) + seconds[FINGERPRINT] / (EPOCHS * seconds[EPOCH])
+    machine = {"platform": devices[0].platform, "device": devices[0].device_kind, "jax": jax.__version__}
+    found = {**machine, "saving": share, "rows": rows}
     (config.out / "benchmark.json").write_text(json.dumps(found, indent=2) + "\n")
     print(f"{'':38}{'devices':>9}{'seconds':>10}{'to peer':>9}")
     for job, row in zip(jobs, rows, strict=True):
         numbers = f"{row['devices']:>9}{row['seconds']:>10.2f}{row['ratio_to_peer']:>9.2f}"
         print(f"{row['what']:38}{numbers}   {job.number / row['seconds']:,.1f} {job.unit} a second")
+    print(f"A run of {EPOCHS} epochs, saved every {SAVE_EVERY:g} s at most, spends {share:.1%} of its time on saving.")
 
 
 class Job(NamedTuple):
@@ -140,6 +151,32 @@ def likelihood_jobs(recipe: Any, data: Any) -> list[Job]:
     return [
         Job(PRODUCTS, PRODUCTS, count, "samples", 1, lambda: jax.block_until_ready(products(codes))),
         Job("log p(x) by importance sampling", PRODUCTS, count, "samples", 1, likelihood),
+    ]
+
+
+def saving_jobs(recipe: Any, data: Any, out: Path) -> list[Job]:
+    """What nothing lost costs: a checkpoint as a run writes it, and the SHA-256 of the data as it is recorded there."""
+    import numpy as np
+
+    from vae_jax.data.table import Dataset, fingerprint
+    from vae_jax.runs.store import Store
+    from vae_jax.training import begin, fit, grid
+
+    members, store = grid(recipe), Store(out / "checkpoints")
+    population = begin(recipe, members, data)
+    images = np.asarray(data.x)
+    dataset = Dataset("random", *(data._replace(x=images[::n]) for n in (1, 60, 6)))
+
+    def epoch():
+        return list(fit(recipe, members, data, epochs=1, progress=False))
+
+    def save():
+        store.save(1, {"states": population.states(), "bad": population.bad}, {"data": "", "config": {}})
+
+    return [
+        Job(EPOCH, EPOCH, 1, "epochs", 1, epoch),
+        Job(CHECKPOINT, EPOCH, 1, "checkpoints", 1, save),
+        Job(FINGERPRINT, EPOCH, 1, "fingerprints", 1, lambda: fingerprint(dataset)),
     ]
 
 
