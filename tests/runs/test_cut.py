@@ -6,6 +6,7 @@ signals at random moments are in tests/commands/test_stopping.py.
 
 import importlib
 import json
+import random
 import shutil
 from dataclasses import replace
 from functools import cache, partial
@@ -138,6 +139,32 @@ def test_a_damaged_part_is_taken_up_from_its_checkpoints(uncut, monkeypatch, tmp
         train("sweep", tmp_path / "out")
         assert f"{path} is damaged (" in capsys.readouterr().err
         assert content("sweep", tmp_path / "out") == uncut("sweep") and path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("trials", [8, pytest.param(200, marks=pytest.mark.slow)])
+def test_a_flipped_bit_is_named_and_the_bytes_are_those_of_an_uncut_run(
+    name, trials, uncut, monkeypatch, tmp_path, capsys
+):
+    """Anywhere in what belongs to the newest checkpoint: its arrays, its manifest, the list of its members."""
+    prepare(monkeypatch)
+    out, chance = tmp_path / "out", random.Random(name)
+    train(name, out)
+    for _ in range(trials):
+        (unmeasured,) = read_parts(out / "checkpoints")
+        unmeasured.rows = None  # as if a sweep had been cut before its results were in; else it asks for no checkpoint
+        unmeasured.write()
+        part = unmeasured.path
+        newest = [path for path in (part / "states" / "4").rglob("*") if path.is_file() and path.stat().st_size]
+        path = chance.choice([*newest, part / "states" / "4.json", part / "part.json"])
+        damaged = bytearray(path.read_bytes())
+        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+        path.write_bytes(bytes(damaged))
+        capsys.readouterr()
+        train(name, out)
+        said = capsys.readouterr().err
+        taken = f"{path} is damaged" if path.name == "part.json" else "going back to epoch 3"
+        assert taken in said and content(name, out) == uncut(name)
 
 
 def test_rows_of_a_run_that_was_ahead_of_its_checkpoint_are_not_there_twice(uncut, monkeypatch, tmp_path):
