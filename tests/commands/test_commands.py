@@ -1,5 +1,6 @@
 """The commands as a person runs them: what they leave, how they resume, and one line for each mistake."""
 
+import errno
 import json
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from vae_jax.commands import train as train_command
 from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
 from vae_jax.runs import Config, build
-from vae_jax.runs.folder import free_folder
+from vae_jax.runs.folder import Folder, free_folder
 from vae_jax.runs.loading import Models
 from vae_jax.training import train_one
 
@@ -135,6 +136,29 @@ def test_a_folder_that_cannot_be_written_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["train.py", "--out", str(tmp_path / "file" / "out")])
     with pytest.raises(SystemExit, match="cannot be written"):
         run_command(train_command.main, Config, "")
+
+
+def test_a_full_disk_anywhere_is_one_plain_line(monkeypatch, tmp_path):
+    """Here while rows are written; what a name holds does not break the line."""
+
+    def full(self, row):
+        raise OSError(errno.ENOSPC, "No space left on device", str(self.path / "metrics\n.jsonl"))
+
+    monkeypatch.setattr(Folder, "append", full)
+    monkeypatch.setattr(sys, "argv", ["train.py", "--epochs", "2", "--hidden", "8", "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as stop:
+        run_command(train_command.main, Config, "")
+    said = str(stop.value.code)
+    assert said.startswith(f"error: {tmp_path / 'out'}/metrics .jsonl: No space left on device. Nothing that was saved")
+    Folder(tmp_path / "out", Config(epochs=2, hidden=(8,), out=tmp_path / "out", resume=True)).close()  # not held
+
+
+def test_going_on_with_what_is_finished_keeps_its_speed(run, tmp_path):
+    out = tmp_path / "again"
+    shutil.copytree(run[0], out)
+    before = json.loads((out / "summary.json").read_text())
+    train_command.main(Config(epochs=4, latent=3, hidden=(16,), out=out, resume=True))
+    assert json.loads((out / "summary.json").read_text()) == before
 
 
 def test_default_folders_are_numbered(tmp_path):

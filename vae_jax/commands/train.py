@@ -41,14 +41,12 @@ def train(folder: Folder, cell: Cell) -> dict[str, Any]:
     assert finished.population is not None  # a run is restored even where nothing is left to train
     params = finished.population.params(0)
 
-    in_epoch = steps_per_epoch(experiment.recipe, experiment.data.train)
-    images = max(finished.epochs, 0) * in_epoch * experiment.recipe.batch_size
-    summary = {
-        **test_metrics(experiment, params),
-        "steps": int(finished.population.state(0).step),
-        "seconds": seconds,
-        "images_per_second": images / seconds,
-    }
+    images = finished.epochs * steps_per_epoch(experiment.recipe, experiment.data.train) * experiment.recipe.batch_size
+    speed = {"seconds": seconds, "images_per_second": images / seconds}
+    if finished.epochs <= 0:  # it was trained before: so is the speed
+        speed = {name: folder.summary().get(name, number) for name, number in speed.items()}
+    steps = int(finished.population.state(0).step)
+    summary = {**test_metrics(experiment, params), "steps": steps, **speed}
     folder.summarise(summary)
     plots.loss_curves(folder.rows(), folder.path / "curves.png")
     plots.draw_all(plots.Subject(experiment, params), folder.path)

@@ -92,6 +92,13 @@ class Folder:
             file.write(json.dumps(plain(row)) + "\n")
         self._events.append(row)
 
+    def summary(self) -> dict[str, Any]:
+        """What an earlier command summarised; empty if none did."""
+        try:
+            return dict(json_of(self.path / "summary.json"))
+        except (OSError, InputError, TypeError, ValueError):
+            return {}
+
     def summarise(self, summary: Mapping[str, Any]) -> None:
         """Write `summary.json`, after the last row."""
         if self._writes:

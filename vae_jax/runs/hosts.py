@@ -63,8 +63,8 @@ def _answer_aborts() -> None:
 
     Only a handler of C is called then; Python's would wait for the main thread.
     """
-    libc: Any = ctypes.CDLL(None)
-    if hasattr(libc, "signal"):
+    if os.name == "posix":
+        libc: Any = ctypes.CDLL(None)
         libc.signal(signal.SIGABRT, _ON_ABORT)
 
 
