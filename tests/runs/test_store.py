@@ -68,7 +68,7 @@ def test_no_flipped_bit_is_restored(store, trials, capsys):
         undo = flip(chance.choice(files_of(store, 2)), chance)
         assert restored(store) == (1, 1.0)
         said = capsys.readouterr().err
-        assert f"the checkpoint of epoch 2 in {store.folder} is damaged (" in said
+        assert f"the checkpoint of epoch 2 in {store.folder} is not whole (" in said
         assert said.endswith("): going back to epoch 1.\n") and said.count("\n") == 1
         undo()
     assert restored(store) == (2, 2.0) and capsys.readouterr().err == ""
@@ -83,6 +83,7 @@ DAMAGE: dict[str, Callable[[Store], Any]] = {
     "truncated": truncate,
     "data deleted": lambda store: shutil.rmtree(store.folder / "2"),
     "manifest deleted": lambda store: (store.folder / "2.json").unlink(),
+    "all of it deleted": lambda store: [shutil.rmtree(store.folder / "2"), (store.folder / "2.json").unlink()],
     "emptied": lambda store: [shutil.rmtree(store.folder / "2"), (store.folder / "2").mkdir()],
     "an empty folder like a step": lambda store: [shutil.rmtree(store.folder / "2"), (store.folder / "3").mkdir()],
     "a file more": lambda store: (store.folder / "2" / "more").write_text("x"),
@@ -96,9 +97,9 @@ DAMAGE: dict[str, Callable[[Store], Any]] = {
 def test_a_checkpoint_that_is_not_whole_is_passed_over(store, damage, capsys):
     DAMAGE[damage](store)
     assert restored(store) == (1, 1.0)
-    assert "is damaged (" in capsys.readouterr().err
+    assert "is not whole (" in capsys.readouterr().err
     store.clean_up(newest=1)
-    assert sorted(path.name for path in store.folder.iterdir()) == ["1", "1.json"]
+    assert sorted(path.name for path in store.folder.iterdir()) == ["1", "1.json", "newest.json"]
     store.save(2, tree(2), ABOUT)
     assert restored(store) == (2, 2.0)
 
@@ -204,7 +205,7 @@ def test_a_full_disk_is_an_error_of_that_save_and_nothing_is_lost(small_disk, lo
     for _ in range(2):
         with pytest.raises(InputError, match=r"epoch 2 could not be written .*before it are whole"):
             store.save(2, fresh(), ABOUT)
-        assert sorted(path.name for path in store.folder.iterdir()) == ["1", "1.json"]
+        assert sorted(path.name for path in store.folder.iterdir()) == ["1", "1.json", "newest.json"]
         epoch, found = store.restore(template, count=2, about=ABOUT) or (0, None)
         assert epoch == 1 and np.array_equal(found["w"], first["w"])
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)

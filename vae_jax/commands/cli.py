@@ -23,6 +23,9 @@ def run_command(main: Callable[[ConfigT], None], config: type[ConfigT], descript
     130, and a run goes on with `--resume`.
     """
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax and TFDS log every step
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # where ± cannot be printed, ? can
     try:
         with stopping.listening():
             main(_parse(config, description))
@@ -41,6 +44,8 @@ def run_command(main: Callable[[ConfigT], None], config: type[ConfigT], descript
 
 def _end(message: str) -> NoReturn:
     """One plain line and status 1; of several processes without waiting, so that the others notice."""
+    sys.unraisablehook = lambda _: None  # Orbax's threads may still complain of what is said here
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     message = " ".join(message.split())  # a name that someone gave may hold anything
     if hosts.joined():
         print(message, file=sys.stderr, flush=True)

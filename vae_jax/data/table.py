@@ -127,13 +127,14 @@ def checked(x: np.ndarray, y: np.ndarray | None, origin: str) -> Examples:
     if x.dtype == bool:
         x = x.astype(np.uint8) * np.uint8(255)
     elif np.issubdtype(x.dtype, np.floating):
-        x = x.astype(np.float32)
+        with np.errstate(over="ignore"):  # infinity is refused next
+            x = x.astype(np.float32)
         _expect_unit_interval(x, origin)
     elif x.dtype != np.uint8:
         raise InputError(f"{origin}: x is {x.dtype}; expected uint8 0..255 or float in [0, 1]. Convert with x.astype.")
     if y is None:
         return Examples(x)
-    if y.shape != x.shape[:1] or not np.issubdtype(y.dtype, np.integer):
+    if y.shape != x.shape[:1] or y.dtype.kind not in "iu":
         raise InputError(f"{origin}: y is {y.dtype} {y.shape}; expected {x.shape[0]} integers, one for each image.")
     if y.min() < 0:
         raise InputError(f"{origin}: y goes down to {y.min()}; expected labels counted from 0.")

@@ -21,17 +21,18 @@ def loss_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
         "distortion": "distortion, −log p(x|z)",
         "rate": "rate, KL(q(z|x) ‖ p(z))",
     }
-    if rows[0]["train"]["rate"] is None:  # a point posterior has a distortion alone
+    if rows and rows[0]["train"].get("rate") is None:  # a point posterior has a distortion alone
         names = {"loss": "loss", "distortion": names["distortion"]}
     figure = canvas(3.7 * len(names), 3.4)
     epochs = [row["epoch"] for row in rows]
     for axis, (name, label) in zip(np.ravel(figure.subplots(1, len(names))), names.items(), strict=True):
         for part, style in (("train", "-"), ("validation", "--")):
-            if name in rows[0][part]:
-                axis.plot(epochs, [row[part][name] for row in rows], style, label=part)
+            if any(name in row[part] for row in rows):
+                axis.plot(epochs, [row[part].get(name, math.nan) for row in rows], style, label=part)
         axis.set(title=label, xlabel="epoch", ylabel="nats per image")
         axis.grid(alpha=0.3)
-        axis.legend()
+        if rows:
+            axis.legend()
     return save(figure, path)
 
 

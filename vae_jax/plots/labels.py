@@ -37,14 +37,15 @@ def draw_swapped_labels(subject: Subject, path: Path) -> None:
         return
     experiment = subject.experiment
     chosen = Examples(*(jnp.asarray(leaf[:COLUMNS]) for leaf in experiment.data.test))
+    columns = len(chosen.x)
     codes = encode_all(experiment.recipe, subject.params, experiment.keys.test, chosen).mean
     labels = jnp.arange(experiment.data.classes)
-    swapped = subject.decode(jnp.tile(codes, (len(labels), 1)), jnp.repeat(labels, COLUMNS))
-    keys = jax.random.split(use(experiment.keys.test, "codes"), COLUMNS)
+    swapped = subject.decode(jnp.tile(codes, (len(labels), 1)), jnp.repeat(labels, columns))
+    keys = jax.random.split(use(experiment.keys.test, "codes"), columns)
     pixels = jax.vmap(experiment.recipe.preprocess)(keys, chosen.x)
     images.grid(
         jnp.concatenate([pixels, swapped]),
-        COLUMNS,
+        columns,
         path,
         title="test images (top), and their style under every label",
         row_names=["image", *(str(label) for label in range(len(labels)))],

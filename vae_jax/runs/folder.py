@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from vae_jax.errors import InputError
 from vae_jax.runs import hosts
 from vae_jax.runs.config import FREE, SWEEP_FREE, Config, SweepConfig, as_config
 from vae_jax.runs.events import Events
-from vae_jax.writing import plain, replace_file, write_json
+from vae_jax.runs.rows import Rows
+from vae_jax.writing import write_json
 
 FORMAT = 2  # of a folder; version 0.1 wrote none
 
@@ -35,6 +37,8 @@ class Folder:
         self.path = path
         self._events = Events(path / "tensorboard")
         self._lock = None
+        self._rows = Rows(path / "metrics.jsonl")
+        self._config = {"format": FORMAT, **json.loads(json.dumps(dataclasses.asdict(config), default=str))}
         self._writes = hosts.is_first()
         if self._writes:
             try:
@@ -56,28 +60,29 @@ class Folder:
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows written so far."""
-        file = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return self._rows.read()
 
-    def rewind(self, models: Sequence[str], done: int) -> None:
+    def rewind(self, models: Sequence[str], done: int, written: Any = None) -> None:
         """Drop the rows and events of these models beyond an epoch: an interrupted run may be ahead of its checkpoint.
+
+        Args:
+          models: those that are going to be trained.
+          done: the epoch that they go on from.
+          written: what `written` said then; None if nothing was.
 
         Raises:
           InputError: a row that no command wrote.
         """
-        file = self.path / "metrics.jsonl"
         if not self._writes:
             return
-        try:
-            lines = file.read_text().splitlines(keepends=True) if file.exists() else []
-            whole = [(line, json.loads(line)) for line in lines if line.endswith("\n")]
-            kept = [(line, row) for line, row in whole if row.get("model", "") not in models or row["epoch"] <= done]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise InputError(
-                f"{file} is not what a command wrote ({error}); delete it, and its rows begin anew."
-            ) from error
-        replace_file(file, "".join(line for line, _ in kept))
-        self._events.rewrite((row for _, row in kept), models)
+        write_json(self.path / "config.json", self._config)
+        self._events.rewrite(self._rows.keep(models, done), models)
+        if written not in (None, self.written()):
+            print(
+                f"{self._rows.file} does not hold the rows up to epoch {done} as they were written; what is "
+                "missing can be had again only by training anew.",
+                file=sys.stderr,
+            )
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Append a row to `metrics.jsonl`, and the same numbers as TensorBoard events.
@@ -86,11 +91,13 @@ class Folder:
           row: `epoch`, `step`, parts of the data with their metrics, as in `{"train": {"rate": …}, "validation": {…}}`,
             and in a sweep `model`, which names it.
         """
-        if not self._writes:
-            return
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(plain(row)) + "\n")
-        self._events.append(row)
+        if self._writes:
+            self._rows.append(row)
+            self._events.append(row)
+
+    def written(self) -> dict[str, Any]:
+        """Count and checksum of the rows of the models in training, which are on disk by then."""
+        return self._rows.written()
 
     def summary(self) -> dict[str, Any]:
         """What an earlier command summarised; empty if none did."""
@@ -102,17 +109,25 @@ class Folder:
     def summarise(self, summary: Mapping[str, Any]) -> None:
         """Write `summary.json`, after the last row."""
         if self._writes:
+            write_json(self.path / "config.json", self._config)
             write_json(self.path / "summary.json", summary)
 
     def _enter(self, config: Config) -> None:
-        wanted = {"format": FORMAT, **json.loads(json.dumps(dataclasses.asdict(config), default=str))}
         file = self.path / "config.json"
+        if any(letter in str(self.path.absolute()) for letter in "[]") or not _is_text(str(self.path)):
+            raise InputError(
+                f"--out {self.path}: checkpoints cannot be written to a path with [, ] or bytes that are no text; "
+                "choose another folder."
+            )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(self.path)
             if file.exists():
-                self._expect_continuation(json_of(file), wanted, config)
-            write_json(file, wanted)
+                self._expect_continuation(json_of(file), self._config, config)
+            elif (self.path / "checkpoints").exists():
+                raise InputError(f"{self.path} holds a run whose config.json is missing; choose another --out.")
+            else:
+                write_json(file, self._config)
         except OSError as error:
             raise InputError(
                 f"--out {self.path} cannot be written ({error.strerror}); choose another folder."
@@ -133,6 +148,13 @@ class Folder:
         ]
         if other:
             raise InputError(f"{self.path} holds another run: {'; '.join(other)}. Choose another --out, or match it.")
+
+
+def _is_text(path: str) -> bool:
+    try:
+        return bool(path.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _locked(path: Path) -> BaseFileLock:
@@ -176,6 +198,8 @@ def json_of(path: Path, most: int = 1_000_000) -> Any:
       OSError: it cannot be read.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("no file")
         with path.open("rb") as file:
             text = file.read(most + 1)
         if len(text) > most:

@@ -28,6 +28,7 @@ def join(coordinator: str | None = None, processes: int | None = None, index: in
     if any(value is None for value in given) and any(value is not None for value in given):
         raise InputError("--coordinator, --processes and --process go together: give all three, or none of them.")
     try:
+        jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM for itself: see `stopping`
         jax.distributed.initialize(coordinator, processes, index)
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]

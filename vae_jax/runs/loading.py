@@ -96,6 +96,11 @@ class Models:
             experiment, hyper=hyperparameters(experiment.recipe, **numbers), keys=Keys(int(row["seed"]))
         )
         epoch, tree = self._restore(at.part, experiment)
+        if at.part.epoch not in (None, epoch):
+            raise InputError(
+                f"the results in {at.part.path} are of epoch {at.part.epoch}, whose checkpoint is not whole; train it "
+                f"again: sweep.py --out {self.folder} --resume."
+            )
         params = jax.tree.map(lambda leaf: jnp.asarray(leaf[at.index]), tree["states"].params)
         return Trained(experiment, params, row, epoch)
 

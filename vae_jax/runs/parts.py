@@ -38,12 +38,14 @@ class Part:
       runs: the members.
       path: their own folder, with `part.json` and the checkpoints.
       rows: their results, once they are trained.
+      epoch: of the checkpoint that the results are of.
     """
 
     choices: dict[str, Any]
     runs: list[Run]
     path: Path
     rows: list[Row] | None = None
+    epoch: int | None = None
 
     @property
     def store(self) -> Store:
@@ -54,14 +56,24 @@ class Part:
         """Write the members, and their results if any; all processes wait until the first has written."""
         if hosts.is_first():
             self.path.mkdir(parents=True, exist_ok=True)
-            content = {"choices": self.choices, "members": self.runs, "results": self.rows}
+            content = {"choices": self.choices, "members": self.runs, "results": self.rows, "epoch": self.epoch}
             write_sealed(self.path / "part.json", content)
         hosts.wait(f"written {self.path.name}")
 
-    def finish(self, rows: list[Row]) -> None:
-        """Keep the results in the form in which they are read back: what is not defined is None."""
+    def finish(self, rows: list[Row], epoch: int) -> None:
+        """Keep the results of an epoch in the form in which they are read back: what is not defined is None."""
+        self.epoch = epoch
         self.rows = json.loads(json.dumps(plain(rows)))
         self.write()
+
+    def is_finished(self) -> bool:
+        """Whether it has results, and the checkpoint that they are of is whole. Where it is not, that is said."""
+        if self.rows is None or self.epoch is None:
+            return False
+        wrong = hosts.agree(len(self.store.verify(self.epoch)))
+        if wrong and hosts.is_first():
+            print(f"the checkpoint of the results in {self.path} is not whole: training again.", file=sys.stderr)
+        return not wrong
 
     def restore(self, experiment: Experiment) -> tuple[int, dict[str, Any]] | None:
         """`(epochs done, {"states": …, "bad": …})` of the newest checkpoint that is whole, leaves `[n, …]`, or None."""
@@ -82,7 +94,11 @@ def _read_part(path: Path) -> Part:
     try:
         content = read_sealed(path)
         part = Part(
-            dict(content["choices"]), [dict(run) for run in content["members"]], path.parent, content["results"]
+            dict(content["choices"]),
+            [dict(run) for run in content["members"]],
+            path.parent,
+            content["results"],
+            content["epoch"],
         )
         if not part.runs or path.parent.name != _digest(part.choices, part.runs):
             raise ValueError("its members are not those of its folder's name")

@@ -23,6 +23,7 @@ from vae_jax.runs import hosts
 from vae_jax.writing import plain, read_sealed, sync_folder, write_sealed
 
 KEPT = 2  # how many of the newest checkpoints stay on disk
+TRIES = 5  # to read a folder in which a run is going on
 ROOM = 1_000_000  # bytes that a checkpoint takes beside its arrays, at most
 
 
@@ -58,6 +59,8 @@ class Store:
             if hosts.is_first():
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._expect_room(arrays)
+                (self.folder / ".probe").write_bytes(b"")  # what Orbax says of a folder that is locked is many lines
+                (self.folder / ".probe").unlink()
                 self._manifest(epoch).unlink(missing_ok=True)  # until the new one is there, this epoch has none
             hosts.wait(f"before saving epoch {epoch}")
             ocp.save(str(self._files(epoch).resolve()), arrays, overwrite=True)
@@ -65,6 +68,7 @@ class Store:
                 content = {"files": _sums(self._files(epoch), sync=True), "arrays": _shapes(arrays), **(about or {})}
                 self._expect_all(epoch, arrays)
                 write_sealed(self._manifest(epoch), content)
+                write_sealed(self._newest, {"epoch": epoch})
                 self._drop_old(epoch)
         except Exception as error:  # on a full disk, Orbax raises ValueError
             if hosts.is_loss(error):
@@ -89,26 +93,47 @@ class Store:
         Raises:
           InputError: it belongs to something else, or holds arrays of other names, shapes or dtypes.
         """
-        damaged: list[str] = []
-        for epoch in reversed(self._numbers()):
-            wrong = self.verify(epoch)
-            if hosts.agree(len(wrong)):
-                damaged.append(f"the checkpoint of epoch {epoch} in {self.folder} is damaged ({_few(wrong)})")
-                continue
-            _say(damaged, f"going back to epoch {epoch}")
-            self._expect_same(epoch, about or {})
-            return epoch, self._load(epoch, template, count)
-        _say(damaged, "no other is whole")
-        return None
+        wrong = self._verified()
+        for _ in range(TRIES):
+            if jax.process_count() > 1 or wrong.keys() <= {*self._numbers(), *self._last()}:
+                break
+            wrong = self._verified()  # those looked at were dropped meanwhile, by a run that goes on
+        damaged = [
+            f"the checkpoint of epoch {epoch} in {self.folder} is not whole ({_few(files)})"
+            for epoch, files in wrong.items()
+            if files
+        ]
+        if len(damaged) == len(wrong):
+            _say(damaged, "no other is whole")
+            return None
+        epoch = min(wrong)
+        _say(damaged, f"going back to epoch {epoch}")
+        self._expect_same(epoch, about or {})
+        return epoch, self._load(epoch, template, count)
+
+    def _verified(self) -> dict[int, list[str]]:
+        """Epoch -> what is wrong with its checkpoint, from the newest to the first that is whole."""
+        wrong: dict[int, list[str]] = {}
+        for epoch in sorted({*self._numbers(), *self._last()}, reverse=True):
+            wrong[epoch] = self.verify(epoch)
+            if not hosts.agree(len(wrong[epoch])):
+                break
+        return wrong
 
     def verify(self, epoch: int) -> list[str]:
         """The files of a checkpoint that are missing or not as they were written; empty if all is well."""
-        try:
-            wanted = dict(read_sealed(self._manifest(epoch))["files"])
-        except (OSError, ValueError, KeyError, TypeError):
+        wanted = self.recorded(epoch).get("files")
+        if not isinstance(wanted, dict):
             return [self._manifest(epoch).name]
         present = _sums(self._files(epoch))
         return sorted(name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name))
+
+    def recorded(self, epoch: int) -> dict[str, Any]:
+        """The manifest of a checkpoint; empty if it is missing or damaged."""
+        try:
+            return read_sealed(self._manifest(epoch))
+        except (OSError, ValueError):
+            return {}
 
     def clean_up(self, newest: int | None = None) -> None:
         """Delete what interrupted saves have left: all that is not one of the newest checkpoints.
@@ -116,14 +141,29 @@ class Store:
         Args:
           newest: the epoch that training goes on from; what is numbered beyond it goes too.
         """
+        if hosts.is_first() and newest is not None and self._last() != [newest]:
+            self._newest.unlink(missing_ok=True)
+            if newest:
+                write_sealed(self._newest, {"epoch": newest})
         kept = [epoch for epoch in self.steps() if newest is None or epoch <= newest][-KEPT:]
         keep = {path for epoch in kept for path in (self._files(epoch), self._manifest(epoch))}
         for path in self.folder.iterdir() if hosts.is_first() and self.folder.is_dir() else ():
-            if path not in keep:
+            if path not in keep and path.name[0].isdecimal():  # ours, Orbax's temporary ones too
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     path.unlink(missing_ok=True)
+
+    @property
+    def _newest(self) -> Path:
+        return self.folder / "newest.json"
+
+    def _last(self) -> list[int]:
+        """The epoch that was saved last, whether it is still there or not."""
+        try:
+            return [int(read_sealed(self._newest)["epoch"])]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
 
     def _files(self, epoch: int) -> Path:
         return self.folder / str(epoch)
@@ -151,7 +191,7 @@ class Store:
             raise OSError("not all arrays are there")
 
     def _expect_same(self, epoch: int, about: Mapping[str, Any]) -> None:
-        saved = read_sealed(self._manifest(epoch))
+        saved = self.recorded(epoch)
         other = [
             f"{name} was {_brief(was)}, now {_brief(now)}"
             for kind, wanted in plain(about).items()
@@ -176,7 +216,12 @@ class Store:
                 "Choose another --out, or match its configuration."
             )
         layout = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in saved.items()}
-        arrays = ocp.load(path, layout)
+        try:
+            arrays = ocp.load(path, layout)
+        except Exception as error:
+            raise InputError(
+                f"{path} could not be read ({_reason(error)}); wait if another process is writing."
+            ) from error
         leaves = [np.asarray(arrays[name])[:count] for name in wanted]
         return jax.tree.unflatten(jax.tree.structure(template), leaves)
 

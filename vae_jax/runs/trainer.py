@@ -65,7 +65,7 @@ def train_cell(
     if alone and len(parts) > 1:
         raise InputError(f"{folder.path / 'checkpoints'} holds parts of another run; delete them to train again.")
     train = partial(_train_part, folder, experiment=cell.experiment, alone=alone, devices=chosen, over=over)
-    return [train(part) if part.rows is None or alone else Finished(part) for part in parts]
+    return [Finished(part) if not alone and part.is_finished() else train(part) for part in parts]
 
 
 def _train_part(
@@ -76,10 +76,13 @@ def _train_part(
     members = members_of(recipe, part.runs)
     names = [""] if alone else [name_of({**part.choices, **run}) for run in part.runs]
     layout = lay_out(members.count, devices, over=over)
+    part.rows = part.epoch = None
     part.write()
     done, population = _start(part, experiment, members, layout)
+    if done > epochs:
+        raise InputError(f"--epochs {epochs}: {folder.path} has {done} already; expected at least that many.")
+    folder.rewind(names, done, part.store.recorded(done).get("rows"))
     part.store.clean_up(newest=done)
-    folder.rewind(names, done)
     validate = _Validation(experiment, members, layout)
     last = time.monotonic()
     for word in fit(recipe, members, data.train, epochs=epochs, start=population):
@@ -90,13 +93,15 @@ def _train_part(
         if alone and (word.done % -(-epochs // PICTURES) == 0 or word.done == epochs):
             draw_epoch(experiment, population.params(0), folder.path, word.done)
         ask = stopping.asked()
-        if hosts.agree(int(ask or word.done == epochs or time.monotonic() - last > SAVE_EVERY)):
-            save(part, population, word.done, experiment.about)
+        ended = word.done == epochs or not population.finite.any()
+        if hosts.agree(int(ask or ended or time.monotonic() - last > SAVE_EVERY)):
+            save(part, population, word.done, {**experiment.about, "rows": folder.written()})
             last = time.monotonic()
         if hosts.agree(int(ask)) and word.done < epochs:
             raise Stopped(f"stopped after epoch {word.done} of {epochs}, which is saved; --resume goes on from it.")
     if not alone:
-        part.finish([{**part.choices, **row} for row in evaluate(recipe, members, population, data.test)])
+        rows = evaluate(recipe, members, population, data.test)
+        part.finish([{**part.choices, **row} for row in rows], part.store.steps()[-1])
     return Finished(part, population, epochs - done)
 
 
