@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -78,7 +79,7 @@ def test_cut_and_resumed_is_uncut_to_the_byte(run, tmp_path):
     flags = ("--latent", 3, "--hidden", 16, "--out", tmp_path / "cut")
     assert train("--epochs", 2, *flags).returncode == 0
     with (tmp_path / "cut" / "metrics.jsonl").open("a") as file:  # as if cut between a row and its checkpoint
-        file.write('{"epoch": 3}\n')
+        file.write('{"epoch": 3, "step": 27, "train": {}, "validation": {}}\n')
     result = train("--epochs", 4, "--resume", *flags)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "cut" / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
@@ -112,6 +113,10 @@ MISTAKES = {
     "--hidden 40 0": "--hidden 40 0: expected widths of at least 1.",
     "--batch-size 9999": "digits has 1258 training images",
     "--learning-rate 0": "expected a finite number above 0",
+    "--latent 1000000000000": "GB in training, and the device has",
+    "--latent 99999999999999999999": "a model of these sizes cannot be had",
+    "--epochs 100000000000000": "steps in all; expected fewer than 2,147,483,648",
+    "--on-nonfinite go": "--on-nonfinite go: expected one of stop, skip.",
     "--seed -1": "--seed -1: expected a whole number",
     "--latnet 2": "Unrecognized options: --latnet, 2; did you mean --latent?",
     "--model linear --hidden 3": "the linear model has no hidden layers",
@@ -151,6 +156,82 @@ def test_a_full_disk_anywhere_is_one_plain_line(monkeypatch, tmp_path):
     said = str(stop.value.code)
     assert said.startswith(f"error: {tmp_path / 'out'}/metrics .jsonl: No space left on device. Nothing that was saved")
     Folder(tmp_path / "out", Config(epochs=2, hidden=(8,), out=tmp_path / "out", resume=True)).close()  # not held
+
+
+@pytest.mark.parametrize("name", ["a[b]c", "bad\udcff"])
+def test_a_folder_that_no_checkpoint_could_be_written_to_is_refused(name, tmp_path):
+    with pytest.raises(InputError, match=r"cannot be written to a path with \[, \] or bytes that are no text"):
+        Folder(tmp_path / name, Config(out=tmp_path / name))
+    assert not any(tmp_path.iterdir())
+
+
+def test_fewer_epochs_than_there_are_is_refused_and_changes_nothing(run):
+    config = Config(epochs=2, latent=3, hidden=(16,), out=run[0], resume=True)
+    before = {path: path.read_bytes() for path in run[0].rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match=r"--epochs 2: .* has 4 already; expected at least that many"):
+        train_command.main(config)
+    part = next(path for path in before if path.name == "part.json")
+    assert {path: path.read_bytes() for path in before} == before, part
+
+
+def test_labels_of_a_small_set_are_swapped(tmp_path):
+    file, x = tmp_path / "small.npz", np.random.RandomState(0).randint(0, 255, (60, 8, 8)).astype(np.uint8)
+    np.savez(file, x=x, y=np.arange(60) % 3)
+    train_command.main(Config(data=str(file), loss="cvae", batch_size=16, hidden=(8,), epochs=1, out=tmp_path / "o"))
+    assert (tmp_path / "o" / "swapped_labels.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device", "f"), "f: No space left on device. Nothing that was saved is lost"),
+        (ArithmeticError("diverged"), "diverged"),
+        (InputError("two\nlines"), "two lines"),
+    ],
+)
+def test_an_error_of_the_user_or_the_disk_is_one_line(error, said, monkeypatch):
+    def main(config):
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    with pytest.raises(SystemExit) as stop:
+        run_command(main, Config, "")
+    assert str(stop.value.code).startswith(f"error: {said}")
+
+
+def test_an_error_of_ours_is_not_hidden(monkeypatch):
+    def main(config):
+        raise OSError("a bug")
+
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    with pytest.raises(OSError, match="a bug"):
+        run_command(main, Config, "")
+
+
+def test_other_data_than_it_was_trained_on_are_refused(tmp_path):
+    file, x = tmp_path / "own.npz", np.zeros((60, 4), np.uint8)
+    np.savez(file, x=x, y=np.arange(60) % 3)
+    config = Config(data=str(file), out=tmp_path / "run", batch_size=16, epochs=1, latent=2, hidden=(4,))
+    train_command.main(config)
+    np.savez(file, x=x, y=np.arange(60) % 2)
+    for go_on in (lambda: train_command.main(replace(config, epochs=2, resume=True)), lambda: vae_jax.load(config.out)):
+        with pytest.raises(InputError, match="is another run's: data was"):
+            go_on()
+
+
+def test_a_run_without_its_configuration_is_not_written_over(run, tmp_path):
+    shutil.copytree(run[0], tmp_path / "bare")
+    (tmp_path / "bare" / "config.json").unlink()
+    with pytest.raises(InputError, match="holds a run whose config"):
+        Folder(tmp_path / "bare", Config(out=tmp_path / "bare"))
+
+
+def test_what_cannot_be_printed_is_a_question_mark(tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    flags = ("--epochs", "1", "--hidden", "8", "--out", str(tmp_path / "out"))
+    command = [sys.executable, ROOT / "experiments" / "train.py", *flags]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert result.returncode == 0 and " ? " in result.stdout, result.stderr
 
 
 def test_going_on_with_what_is_finished_keeps_its_speed(run, tmp_path):

@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 
 from vae_jax import sweep
+from vae_jax.commands import evaluate as evaluate_command
 from vae_jax.commands import sweep as sweep_command
 from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import identity
 from vae_jax.runs import Config, SweepConfig, trainer
 from vae_jax.runs.cells import cells
-from vae_jax.runs.folder import Folder
+from vae_jax.runs.folder import Folder, read_config
 from vae_jax.runs.parts import read_parts
 from vae_jax.writing import write_sealed
 
@@ -216,6 +217,35 @@ def test_a_damaged_checkpoint_is_named_and_no_wrong_model(uncut, tmp_path, capsy
     assert f"the checkpoint of epoch {epoch}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("damage", ["a byte", "deleted"])
+def test_a_finished_sweep_whose_checkpoint_is_not_whole_is_trained_again(uncut, tmp_path, damage, capsys, monkeypatch):
+    out = tmp_path / "damaged"
+    shutil.copytree(uncut, out)
+    part = next(part for part in read_parts(out / "checkpoints") if part.runs[0]["beta"] == 2.0)
+    if damage == "deleted":
+        shutil.rmtree(part.path / "states")
+    else:
+        path = next(path for path in (part.path / "states").rglob("*") if path.is_file() and path.stat().st_size > 99)
+        path.write_bytes(b"x" + path.read_bytes()[1:])
+    with pytest.raises(InputError, match="no checkpoint that is whole"):
+        sweep.load(out, beta=2.0)
+    monkeypatch.setattr(sweep_command, "draw", lambda *_: None)
+    config = replace(read_config(out), out=out, resume=True)
+    sweep_command.main(config)
+    assert "the checkpoint of the results in" in capsys.readouterr().err
+    for name in ("results.csv", "metrics.jsonl"):
+        assert sorted((out / name).read_text().splitlines()) == sorted((uncut / name).read_text().splitlines())
+    assert sweep.load(out, beta=2.0).epoch == 6
+
+
+def test_an_incomplete_sweep_is_not_evaluated(uncut, tmp_path):
+    out = tmp_path / "incomplete"
+    shutil.copytree(uncut, out)
+    shutil.rmtree(next((out / "checkpoints").iterdir()))
+    with pytest.raises(InputError, match=r"lists 6 models in results.csv and holds 3; train what is missing"):
+        evaluate_command.main(evaluate_command.EvaluateConfig(run=out))
+
+
 def test_another_beta_trains_the_new_models_alone(uncut, tmp_path):
     out = tmp_path / "more"
     shutil.copytree(uncut, out)
@@ -276,6 +306,23 @@ def lose(out: Path, killed: int) -> None:
     assert both[1 - killed].returncode == 1 and time.monotonic() - lost < 100  # JAX's own heartbeat
     assert said.splitlines()[-1].startswith("error: another process of this job has ended; what is saved is whole.")
     assert "Traceback" not in said and "stack trace" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", [[0], [0, 1]])
+def test_two_processes_are_stopped_and_go_on(asked, uncut, tmp_path):
+    """The coordinator alone, as by hand, or both, as a cluster does."""
+    both, rows = start_two(tmp_path / "out"), tmp_path / "out" / "metrics.jsonl"
+    while not rows.exists():
+        time.sleep(0.01)
+    for index in asked:
+        both[index].send_signal(signal.SIGTERM)
+    said = [process.communicate(timeout=30)[1] for process in both]
+    assert both[0].returncode == 143 and both[1].returncode in (143, 1), said
+    assert "Traceback" not in "".join(said)
+    assert [process.wait() for process in start_two(tmp_path / "out")] == [0, 0]
+    for name in ("results.csv", "metrics.jsonl"):
+        assert (tmp_path / "out" / name).read_bytes() == (uncut / name).read_bytes()
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vae_jax import data
+from vae_jax.data.table import fingerprint
 from vae_jax.errors import InputError
 
 
@@ -68,3 +69,24 @@ def test_files_that_are_no_data_are_refused(tmp_path):
             data.load(str(tmp_path / f"{name}.npz"))
     with pytest.raises(InputError, match="no file"):
         data.load(str(tmp_path / "missing.npy"))
+
+
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "image 4500 of x holds NaN"), (2.0, "goes from 0 to 2")])
+def test_every_image_is_looked_at(value, said):
+    x = np.zeros((5000, 4), np.float32)
+    x[4500, 1] = value
+    with pytest.raises(InputError, match=said):
+        data.checked(x, None, "x")
+
+
+def test_a_fingerprint_is_of_every_part_with_its_labels_shape_and_type():
+    part = lambda n, at: data.Examples(np.full((n, 4), at, np.uint8), np.zeros(n, np.int32))
+    made = data.Dataset("x", part(9, 1), part(5, 2), part(5, 3), 1)
+    others = [made, made._replace(train=made.train._replace(y=None))]
+    others += [made._replace(train=made.train._replace(x=made.train.x.reshape(9, 2, 2)))]
+    for name in ("train", "validation", "test"):
+        for field in ("x", "y"):
+            array = getattr(getattr(made, name), field).copy()
+            array[-1] += 1
+            others.append(made._replace(**{name: getattr(made, name)._replace(**{field: array})}))
+    assert len({fingerprint(other) for other in others}) == 9

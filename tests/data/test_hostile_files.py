@@ -141,3 +141,18 @@ def test_labels_that_no_class_has_are_refused(label, tmp_path):
     np.savez(tmp_path / "labels.npz", x=np.zeros((20, 4), np.uint8), y=y)
     with pytest.raises(InputError, match=rf"y goes up to {label}; expected labels counted from 0, below 65,536"):
         data.load(str(tmp_path / "labels.npz"))
+
+
+def test_more_bytes_than_the_header_says_are_refused(tmp_path):
+    (tmp_path / "x.npy").write_bytes(header("(10, 4)") + b"\0" * 41)
+    with pytest.raises(InputError, match="takes 40 bytes, and 41 are there"):
+        data.load(str(tmp_path / "x.npy"))
+
+
+def test_a_small_black_archive_is_no_bomb_and_a_long_reason_is_one_line(tmp_path):
+    np.savez_compressed(tmp_path / "black.npz", x=np.zeros((2000, 1000), np.uint8))
+    assert data.load(str(tmp_path / "black.npz")).train.x.shape == (1600, 1000)
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535)
+    with pytest.raises(InputError) as refused:
+        data.load(str(tmp_path / "x.npy"))
+    assert "\n" not in str(refused.value)

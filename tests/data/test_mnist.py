@@ -169,3 +169,44 @@ def test_idx_reader_reads_its_own_header(tmp_path):
     array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     (tmp_path / "a.gz").write_bytes(_idx(array))
     np.testing.assert_array_equal(mnist.read_idx(tmp_path / "a.gz"), array)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "text"])
+def test_a_packed_file_that_is_damaged_is_refused(damage, tfds_files):
+    source, _ = tfds_files
+    for file in source.glob("*.amat"):
+        packed = bytearray(gzip.compress(file.read_bytes()))
+        if damage == "flip":
+            packed[len(packed) // 2] ^= 0xFF
+        Path(f"{file}.gz").write_bytes(packed[:-20] if damage == "cut" else b"hello" if damage == "text" else packed)
+        file.unlink()
+    with pytest.raises(InputError, match=r"amat.gz is not the original"):
+        data.load("binarized_mnist", source)
+
+
+def test_checksums_are_forced_and_a_full_disk_is_said(tfds_files, monkeypatch):
+    import tensorflow_datasets
+
+    (source, _), seen = tfds_files, []
+
+    def full(self, *, download_config):
+        seen.append(download_config)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tensorflow_datasets.builder_cls("mnist"), "download_and_prepare", full)
+    with pytest.raises(InputError, match=r"mnist could not be prepared in .*No space left"):
+        data.load("mnist", source)
+    assert seen[0].force_checksums_validation
+
+
+def test_a_folder_of_tfds_that_cannot_be_written_is_refused(tfds_files, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "file"))
+    with pytest.raises(InputError, match="set TFDS_DATA_DIR to a folder"):
+        data.load("mnist", tfds_files[0])
+
+
+def test_an_array_that_could_not_be_stacked_is_not_left(tmp_path):
+    with pytest.raises(RuntimeError), tfds._written_whole(tmp_path / "a.npy", (3,), np.uint8):
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())

@@ -63,3 +63,8 @@ def test_mixture_density_is_scipys_and_samples_have_its_mean(key):
     np.testing.assert_allclose(mixture.log_prob(jnp.asarray(x)), np.log(sum(parts)), rtol=1e-5)
     samples = jax.vmap(mixture.sample)(jax.random.split(key, 40_000))
     np.testing.assert_allclose(samples.mean(0), mixture.mean, atol=0.03)
+
+
+def test_a_variance_beyond_float32_has_a_finite_value_and_gradient():
+    value, gradient = jax.value_and_grad(lambda log_var: Normal(jnp.zeros(()), log_var).variance)(jnp.float32(100))
+    assert np.isfinite(value) and np.isfinite(gradient) and gradient > 0

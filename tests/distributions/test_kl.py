@@ -80,3 +80,11 @@ def test_the_divergence_is_mpmaths_to_a_few_units_in_the_last_place(x64):
 def test_infinite_log_variances_are_not_nan():
     assert finite_exp(-jnp.inf) == 0 and Normal(jnp.zeros(()), -jnp.inf).variance == 0
     assert kl_standard_normal(0.0, -jnp.inf) == jnp.inf == kl_standard_normal(0.0, jnp.inf)
+
+
+@pytest.mark.parametrize("log_var", [-89.0, -200.0])
+def test_a_prior_that_is_far_too_narrow_leaves_value_and_gradient_finite(log_var):
+    value, gradient = jax.value_and_grad(lambda p: kl_normal(jnp.zeros(2), jnp.zeros(2), jnp.ones(2), p).sum())(
+        jnp.full(2, log_var)
+    )
+    assert np.isfinite(value) and np.isfinite(gradient).all()

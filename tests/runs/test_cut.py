@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from events import scalars
 
-from vae_jax.runs import Config, SweepConfig, trainer
+from vae_jax.runs import Config, SweepConfig, stopping, trainer
 from vae_jax.runs.cells import Cell, cells
 from vae_jax.runs.folder import Folder
 from vae_jax.runs.parts import read_parts
@@ -199,3 +199,30 @@ def test_saved_on_some_devices_it_goes_on_with_others(counts, monkeypatch, tmp_p
     assert (tmp_path / "whole" / "metrics.jsonl").read_bytes() == (tmp_path / "cut" / "metrics.jsonl").read_bytes()
     states = [part.restore(cell.experiment) for part in (*whole, *cut)]
     jax.tree.map(np.testing.assert_array_equal, states[0], states[1])
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_asked_to_stop_it_saves_after_the_epoch(name, uncut, monkeypatch, tmp_path):
+    prepare(monkeypatch)
+    out, asked = tmp_path / "out", iter([False, True])
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "SAVE_EVERY", 1e9)
+        patch.setattr(stopping, "asked", lambda: next(asked))
+        with pytest.raises(stopping.Stopped, match="stopped after epoch 2 of 4, which is saved"):
+            train(name, out)
+    (part,) = read_parts(out / "checkpoints")
+    assert part.store.steps() == [2]
+    train(name, out)
+    assert content(name, out) == uncut(name)
+
+
+def test_a_damaged_checkpoint_is_gone_before_training_goes_on(monkeypatch, tmp_path):
+    prepare(monkeypatch)
+    out = tmp_path / "out"
+    train("run", out)
+    (part,) = read_parts(out / "checkpoints")
+    (part.path / "states" / "4" / "more").write_text("x")
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        cut_at(patch, "vae_jax.runs.folder.Folder.append", "start", 1)
+        train("run", out)
+    assert {path.name for path in (part.path / "states").iterdir()} == {"3", "3.json", "newest.json"}

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from events import scalars
 
 from vae_jax.errors import InputError
 from vae_jax.runs import Config, SweepConfig
@@ -16,7 +17,7 @@ HOLD = """
 import sys
 from filelock import FileLock
 lock = FileLock(sys.argv[1])
-lock.acquire()
+lock.acquire(timeout=10)
 print("held", flush=True)
 input()
 """
@@ -95,3 +96,76 @@ def test_what_is_no_configuration_is_refused(text, tmp_path):
     with pytest.raises(InputError):
         Folder(tmp_path, Config(out=tmp_path, resume=True))
     assert (tmp_path / "config.json").read_text() == text
+
+
+ROW = {"epoch": 1, "step": 9, "train": {"loss": 1.0, "rate": None}, "validation": {"loss": 1.0}}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 200_000,
+        "null",
+        "{}",
+        json.dumps({**ROW, "model": [1]}),
+        json.dumps({"epoch": 1, "train": {"loss": 1.0}, "validation": {}}),
+        json.dumps({**ROW, "step": 10**30}),
+        json.dumps({**ROW, "epoch": True}),
+        json.dumps({**ROW, "train": {"loss": "a"}}),
+        json.dumps({**ROW, "train": 3}),
+        json.dumps({"epoch": 1, "step": 9, "train": {}}),
+        json.dumps({**ROW, "train": {"\udcff": 1.0}}),
+        json.dumps(ROW).replace("1.0", "1" + "0" * 400),
+        json.dumps(ROW).replace("1.0", "NaN"),
+    ],
+)
+def test_a_row_that_no_command_wrote_is_refused(line, tmp_path):
+    with Folder(tmp_path, Config(out=tmp_path)) as folder:
+        (tmp_path / "metrics.jsonl").write_text(json.dumps(ROW) + "\n" + line + "\n")
+        for read in (folder.rows, lambda: folder.rewind([""], 9)):
+            with pytest.raises(InputError, match=r"metrics.jsonl is not what a command wrote \("):
+                read()
+
+
+def test_rows_that_are_not_as_they_were_are_said(tmp_path, capsys):
+    with Folder(tmp_path, Config(out=tmp_path)) as folder:
+        for epoch in (1, 2):
+            folder.append({**ROW, "epoch": epoch, "step": 9 * epoch})
+        written, file = folder.written(), tmp_path / "metrics.jsonl"
+        whole = file.read_text()
+        folder.append({**ROW, "epoch": 3, "step": 27})
+        folder.rewind([""], 2, written)
+        assert file.read_text() == whole and capsys.readouterr().err == ""
+        for changed in (whole.replace("1.0", "1.5", 1), whole.splitlines()[0] + "\n", ""):
+            file.write_text(changed)
+            folder.rewind([""], 2, written)
+            assert "does not hold the rows up to epoch 2 as they were written" in capsys.readouterr().err
+
+
+def test_a_refused_folder_is_free_while_the_refusal_is_looked_at(tmp_path):
+    Folder(tmp_path, Config(out=tmp_path)).close()
+    with pytest.raises(InputError) as kept:
+        Folder(tmp_path, Config(out=tmp_path))
+    Folder(tmp_path, Config(out=tmp_path, resume=True)).close()
+    assert kept.tb
+
+
+def test_a_long_file_is_no_configuration(tmp_path):
+    Folder(tmp_path, Config(out=tmp_path)).close()
+    file = tmp_path / "config.json"
+    file.write_text(file.read_text() + " " * 1_000_000)
+    with pytest.raises(InputError, match="over 1,000,000 bytes"):
+        read_config(tmp_path)
+
+
+def test_rows_of_other_models_stay_and_half_a_row_goes(tmp_path):
+    with Folder(tmp_path, Config(out=tmp_path)) as folder:
+        for epoch in (1, 2):
+            for model in "ab":
+                folder.append({**ROW, "model": model, "epoch": epoch, "step": epoch})
+        with (tmp_path / "metrics.jsonl").open("a") as file:
+            file.write('{"model": "a", "ep')
+        folder.rewind(["a"], 1)
+        left = [("a", 1), ("b", 1), ("b", 2)]
+        assert [(row["model"], row["epoch"]) for row in folder.rows()] == left
+    assert sorted((model, step) for model, step, tag, _ in scalars(tmp_path) if tag == "loss/train") == left

@@ -17,7 +17,9 @@ from vae_jax.data import Examples
 from vae_jax.hyperparameter import declared
 from vae_jax.losses import LOSSES, Loss
 from vae_jax.losses.elbo import elbo_terms
-from vae_jax.runs import Config, trainer
+from vae_jax.runs import Config, SweepConfig, trainer
+from vae_jax.runs.cells import cells
+from vae_jax.runs.folder import Folder
 from vae_jax.runs.parts import read_parts
 from vae_jax.training import DivergedError, fit, grid, hyperparameters, train_one
 
@@ -127,3 +129,65 @@ def test_a_good_checkpoint_stays_and_is_gone_on_from_with_skip(monkeypatch, tmp_
     assert part.store.steps() == [1] and part.store.verify(1) == []
     train_command.main(replace(config, on_nonfinite="skip", resume=True))
     assert part.store.steps() == [3, 4]
+
+
+def test_a_member_that_has_diverged_never_moves_again():
+    """One step an epoch, which leaves four of twenty rows out: the one with NaN does not come every time."""
+    spoilt = Examples(np.where(np.arange(20)[:, None] == 7, np.float32(np.nan), DATA.x[:20]))
+    made, first = replace(recipe_of("vae", shape=(6,)), batch_size=16), np.full(6, -1)
+    for word in fit(made, grid(made, seeds=6), spoilt, epochs=6):
+        bad, steps = word.population.bad, word.population.states().step
+        assert np.all((first < 0) | (bad == first))
+        np.testing.assert_array_equal(steps, np.where(bad < 0, word.done, bad))
+        np.testing.assert_array_equal(np.isnan(word.metrics["loss"][:, -1]), bad >= 0)
+        first = bad
+    assert (first >= 0).any()
+
+
+def test_the_optimisers_state_is_seen_where_no_parameter_shows_it():
+    """Adam on a gradient whose square overflows: its second moment is infinite, its updates are 0."""
+    unseen = lambda learning_rate: optax.chain(optax.scale(1e30), optax.adam(learning_rate))
+    made = replace(recipe_of("vae", shape=(6,)), batch_size=len(DATA.x), optimizer=unseen)
+    *_, word = fit(made, grid(made), DATA, epochs=3)
+    assert word.done == 1 and word.population.bad.tolist() == [0]
+    assert word.population.causes[0].startswith("opt_state.")
+
+
+def test_a_rate_that_is_never_defined_is_not_the_cause():
+    def point(key, x, encode, decode, *, prior, weight):
+        terms = elbo_terms(key, x, encode, decode, prior)
+        return terms.distortion + jnp.where(weight > 0.105, jnp.nan, 0), terms._replace(kl=jnp.nan * terms.kl)
+
+    made = replace(recipe(), loss=replace(BURST, name="point", function=point))
+    with pytest.raises(DivergedError, match="the loss became NaN or infinite at step 11"):
+        train_one(made, members(made, 100), DATA, epochs=3)
+
+
+def test_rows_of_a_diverged_member_are_null_also_after_going_on(monkeypatch, tmp_path):
+    enter(monkeypatch, LOSSES, "burst", BURST)
+    np.savez(tmp_path / "rows.npz", x=DATA.x)
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
+    flags = {"data": str(tmp_path / "rows.npz"), "loss": "burst", "vary": ("weight_steps=100,1e6",), "hidden": (8,)}
+    config = SweepConfig(seeds=1, batch_size=16, epochs=4, latent=2, resume=True, **flags)
+    (cell,) = cells(config)
+
+    def go(name):
+        with Folder(tmp_path / name, config) as folder:
+            (done,) = trainer.train_cell(folder, cell, alone=False, devices=None, over=None, chunk=None)
+            return done, folder.rows()
+
+    def cut(*args, **how):
+        for word in fit(*args, **how):
+            if word.done == 4:
+                raise KeyboardInterrupt
+            yield word
+
+    whole, rows = go("whole")
+    for part, metric in (("train", "loss"), ("validation", "negative_elbo")):
+        assert [row[part][metric] is None for row in rows] == [False, False] + [True, False] * 3
+    assert [row["diverged"] for row in whole.part.rows or []] == [True, False]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trainer, "fit", cut)
+        go("cut")
+    resumed, again = go("cut")
+    assert resumed.epochs == 1 and resumed.part.rows == whole.part.rows and again == rows

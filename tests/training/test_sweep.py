@@ -154,3 +154,11 @@ def test_the_memory_estimate_grows_with_what_it_counts():
     assert of(wide, within="map") > 3 * of(RECIPE, within="map")
     assert of(large, within="vmap") > of(RECIPE, within="vmap") > of(RECIPE, within="map") == of(large, within="map")
     assert sweep.members_that_fit(RECIPE, DATA, devices=jax.devices(), within="map") > 1000
+
+
+def test_what_diverged_is_named_across_parts_and_a_seed_is_given_once():
+    with pytest.raises(InputError, match="seeds: 1 is given twice"):
+        sweep.grid(RECIPE, seeds=[1, 1])
+    broken = members_of(RECIPE, [{"beta": 1.0}, {"beta": 2.0, "learning_rate": 1e30}, {"beta": 4.0}])
+    found = sweep.sweep(RECIPE, broken, DATA, epochs=2, progress=False, chunk=2)
+    assert [bool(cause) for cause in found.causes] == [False, True, False]

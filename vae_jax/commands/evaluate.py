@@ -77,6 +77,12 @@ def main(config: EvaluateConfig) -> None:
     if not models.is_sweep:
         evaluate_run(config, names, features, out)
     elif (config.run / "results.csv").exists():
+        there, listed = len(list(models.rows())), len((config.run / "results.csv").read_text().splitlines()) - 1
+        if there != listed:
+            raise InputError(
+                f"{config.run} lists {listed} models in results.csv and holds {there}; train what is missing: sweep.py "
+                f"--out {config.run} --resume."
+            )
         evaluate_sweep(config, models, names, features, out)
     else:
         raise InputError(

@@ -1,5 +1,7 @@
 """Building the parts of a run from a configuration."""
 
+import jax
+
 from vae_jax.data.named import load
 from vae_jax.data.preprocess import PREPROCESS
 from vae_jax.errors import InputError
@@ -10,8 +12,12 @@ from vae_jax.models.priors import PRIORS
 from vae_jax.models.vae import VAE
 from vae_jax.runs.config import Config, check_config, chosen_loss, epochs_of, lasting, numbers
 from vae_jax.training.experiment import Experiment
+from vae_jax.training.memory import expect_to_fit
 from vae_jax.training.optimizers import OPTIMIZERS
+from vae_jax.training.pure import steps_per_epoch
 from vae_jax.training.recipe import Recipe, hyperparameters
+
+STEPS = 2**31  # a state counts its steps in 32 bits
 
 
 def build(config: Config) -> Experiment:
@@ -47,6 +53,10 @@ def build(config: Config) -> Experiment:
             f"--batch-size {config.batch_size}: {config.data} has {len(dataset.train.x)} training images; "
             "expected at most that many."
         )
+    expect_to_fit(recipe, dataset.train, jax.devices()[:1])
+    steps = epochs_of(config) * steps_per_epoch(recipe, dataset.train)
+    if steps >= STEPS:
+        raise InputError(f"--epochs {config.epochs}: {steps:,} steps in all; expected fewer than {STEPS:,}.")
     leaves = {name: value for name, value in numbers(config).items() if name not in loss.sizes}
     hyper, keys = hyperparameters(recipe, **leaves), Keys(config.seed)
     return Experiment(dataset, recipe, hyper, keys, epochs_of(config), lasting(config))

@@ -1,13 +1,14 @@
 """How many members fit on the devices at a time."""
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
 from vae_jax.data.table import Examples
+from vae_jax.errors import InputError
 from vae_jax.training import pure
 from vae_jax.training.recipe import Recipe, hyperparameters
 
@@ -20,6 +21,24 @@ def members_that_fit(recipe: Recipe, data: Examples, *, devices: Sequence[Any], 
     data_bytes = sum(_bytes(leaf) for leaf in jax.tree.leaves(data))
     room = SHARE * device_memory(devices) - data_bytes
     return max(int(room // each), 1) * len(devices)
+
+
+def expect_to_fit(recipe: Recipe, data: Examples, devices: Sequence[Any]) -> None:
+    """Refuse a model that no device has room for, before anything is allocated.
+
+    Raises:
+      InputError: its state alone takes more than a device's memory.
+    """
+    try:
+        need = bytes_per_member(recipe, data, within="loop")
+    except (OverflowError, TypeError) as error:  # more numbers than an array can have
+        raise InputError("a model of these sizes cannot be had; lower --hidden or --latent.") from error
+    room = device_memory(devices)
+    if need > room:
+        raise InputError(
+            f"a model of these sizes takes {need / 1e9:,.1f} GB in training, and the device has {room / 1e9:,.1f}; "
+            "lower --hidden or --latent."
+        )
 
 
 def bytes_per_member(recipe: Recipe, data: Examples, *, within: str) -> int:
@@ -48,4 +67,4 @@ def device_memory(devices: Sequence[Any]) -> float:
 
 
 def _bytes(leaf) -> int:
-    return int(np.prod(leaf.shape)) * leaf.dtype.itemsize
+    return math.prod(leaf.shape) * leaf.dtype.itemsize
