@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -186,7 +187,8 @@ CONFIGS = {"empty": {"data": "digits"}, "other": {"colour": 3}, "cut": {"betas":
 def test_a_mistake_is_one_plain_line(flags, tmp_path, monkeypatch):
     for name, config in CONFIGS.items():
         (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").write_text(json.dumps({"format": FORMAT, **config}))
+        whole = asdict(SweepConfig() if "betas" in config else Config()) | {"format": FORMAT, **config}
+        (tmp_path / name / "config.json").write_text(json.dumps(whole))
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.setattr(sys, "argv", ["evaluate.py", *flags.format(tmp_path).split()])
     with pytest.raises(SystemExit) as stop:
