@@ -125,6 +125,13 @@ def test_stopped_between_epochs_it_saves_and_goes_on(name, uncut, tmp_path):
     expect_equal(out, uncut(name))
 
 
+def expect_to_go_on(name: str, out: Path, uncut: Path) -> None:
+    """Go on with what was cut, or begin; it comes to the bytes of the uncut one, and the folder is deleted."""
+    finish(name, *FLAGS[name], "--out", out, *(["--resume"] if (out / "config.json").exists() else []))
+    expect_equal(out, uncut)
+    shutil.rmtree(out, ignore_errors=True)
+
+
 def kill(name: str, flags: tuple, out: Path, after: float) -> None:
     """Start a command, or go on with it, and kill it after some seconds."""
     process = start(name, *flags, "--out", out, *(["--resume"] if (out / "config.json").exists() else []))
@@ -145,9 +152,7 @@ def test_stopped_at_random_moments_it_goes_on_to_the_same_bytes(name, trials, un
         out = tmp_path / str(trial)
         number = signal.SIGINT if trial % 3 == 2 else signal.SIGTERM
         stop(name, flags, out, number, chance.uniform(0.05, LASTS))
-        finish(name, *flags, "--out", out, *(["--resume"] if (out / "config.json").exists() else []))
-        expect_equal(out, uncut(name))
-        shutil.rmtree(out, ignore_errors=True)
+        expect_to_go_on(name, out, uncut(name))
 
 
 @pytest.mark.slow
@@ -159,9 +164,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(name, trials, unc
         out = tmp_path / str(trial)
         for _ in range(2 if trial % 3 == 2 else 1):
             kill(name, flags, out, chance.uniform(0.05, LASTS))
-        finish(name, *flags, "--out", out, *(["--resume"] if (out / "config.json").exists() else []))
-        expect_equal(out, uncut(name))
-        shutil.rmtree(out, ignore_errors=True)
+        expect_to_go_on(name, out, uncut(name))
 
 
 BUSY = """

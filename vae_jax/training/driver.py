@@ -1,7 +1,6 @@
 """Driving the pure training functions from Python: one model or a thousand, whose states stay on the devices."""
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,15 +12,12 @@ from vae_jax.data.table import Examples
 from vae_jax.models.vae import Params
 from vae_jax.progress import bar
 from vae_jax.training import pure
+from vae_jax.training.divergence import DivergedError, divergence, means_of, names_of
 from vae_jax.training.layout import Layout, lay_out
 from vae_jax.training.members import Members
 from vae_jax.training.memory import members_that_fit
 from vae_jax.training.pure import State
 from vae_jax.training.recipe import Recipe
-
-
-class DivergedError(ArithmeticError):
-    """The loss or the state is no longer finite."""
 
 
 class Population(NamedTuple):
@@ -123,7 +119,7 @@ def fit(
     order, advance = _programs(recipe, layout, together)
     start = start or begin(recipe, members, data, layout)
     calls, bad, causes = list(start.calls), np.array(start.bad), list(start.causes or [""] * members.count)
-    leaves = _leaves(calls[0])
+    leaves = names_of(calls[0])
     done = _steps_done(layout, calls) // in_epoch
     if np.all(bad >= 0):
         return
@@ -142,14 +138,14 @@ def fit(
                 parts.append(metrics)
                 for member in np.flatnonzero(bad < 0):
                     of_member = {name: values[member] for name, values in metrics.items()}
-                    at, causes[member] = _divergence(of_member, leaves, int(wrong[member]))
+                    at, causes[member] = divergence(of_member, leaves, int(wrong[member]))
                     bad[member] = begun + at if at >= 0 else -1
                 words.set_postfix_str(_words(parts[-1], bad), refresh=False)
                 words.update(part)
                 if np.all(bad >= 0):
                     break
             values = {name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}
-            means = _means(values, in_epoch, stale=(bad >= 0) & (bad < index * in_epoch))
+            means = means_of(values, in_epoch, stale=(bad >= 0) & (bad < index * in_epoch))
             last = {name: values[:, -1] for name, values in means.items()}
             yield Epoch(index + together, Population(layout, calls, bad.copy(), last, tuple(causes)), means)
             if np.all(bad >= 0):
@@ -295,44 +291,6 @@ def _programs(recipe: Recipe, layout: Layout, together: int) -> tuple[Callable, 
 
 def _steps_done(layout: Layout, calls: Sequence[State]) -> int:
     return int(np.max(layout.fetch([call.step for call in calls])))  # those that diverged stand still
-
-
-def _leaves(state: State) -> list[str]:
-    """What to call the leaves of a state."""
-    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(state)[0]]
-    return [jax.tree_util.keystr(path, simple=True, separator=".") for path in paths]
-
-
-def _means(values: dict[str, np.ndarray], in_epoch: int, stale: np.ndarray) -> dict[str, np.ndarray]:
-    """Steps `[n, count]` -> the means of each epoch `[n, epochs]`; NaN for members that had diverged before."""
-
-    def by_epoch(value):
-        rest = -value.shape[1] % in_epoch  # the last epoch was cut short where all have diverged
-        whole = np.pad(value, ((0, 0), (0, rest)), constant_values=np.nan)
-        return np.where(stale[:, None], np.float32(np.nan), whole).reshape(len(value), -1, in_epoch)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of no steps, where all were skipped
-        return pure.over_steps({name: by_epoch(value) for name, value in values.items()}, np.mean)
-
-
-def _divergence(metrics: Mapping[str, np.ndarray], leaves: Sequence[str], wrong: int) -> tuple[int, str]:
-    """Which of some steps was the first that made a member diverge, and what was not finite; −1 and "" if none.
-
-    Args:
-      metrics: name -> `[steps]`.
-      leaves: what to call the leaves of a state.
-      wrong: which of them is not finite after the last step; −1 if none.
-    """
-    lost = metrics["skipped"] == 1 if "skipped" in metrics else ~np.isfinite(metrics["loss"])
-    if "skipped" in metrics and not lost.all():
-        return -1, ""
-    if not lost.any():
-        return (len(lost) - 1, leaves[wrong]) if wrong >= 0 else (-1, "")
-    at = int(lost.argmax())
-    parts = (name for name, values in metrics.items() if name not in ("loss", "negative_elbo", "skipped"))
-    # A rate that is never finite is not defined: the code is a point.
-    return at, next((n for n in parts if not np.isfinite(metrics[n][at]) and np.isfinite(metrics[n]).any()), "loss")
 
 
 def _words(metrics: dict[str, np.ndarray], bad: np.ndarray) -> str:

@@ -1,0 +1,52 @@
+"""Where training stops being finite: which step, which tensor, and what the means of an epoch are then."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+
+import jax
+import numpy as np
+
+from vae_jax.training import pure
+from vae_jax.training.pure import State
+
+
+class DivergedError(ArithmeticError):
+    """The loss or the state is no longer finite."""
+
+
+def names_of(state: State) -> list[str]:
+    """What to call the leaves of a state."""
+    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(state)[0]]
+    return [jax.tree_util.keystr(path, simple=True, separator=".") for path in paths]
+
+
+def means_of(values: dict[str, np.ndarray], in_epoch: int, stale: np.ndarray) -> dict[str, np.ndarray]:
+    """Steps `[n, count]` -> the means of each epoch `[n, epochs]`; NaN for members that had diverged before."""
+
+    def by_epoch(value):
+        rest = -value.shape[1] % in_epoch  # the last epoch was cut short where all have diverged
+        whole = np.pad(value, ((0, 0), (0, rest)), constant_values=np.nan)
+        return np.where(stale[:, None], np.float32(np.nan), whole).reshape(len(value), -1, in_epoch)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of no steps, where all were skipped
+        return pure.over_steps({name: by_epoch(value) for name, value in values.items()}, np.mean)
+
+
+def divergence(metrics: Mapping[str, np.ndarray], leaves: Sequence[str], wrong: int) -> tuple[int, str]:
+    """Which of some steps was the first that made a member diverge, and what was not finite; −1 and "" if none.
+
+    Args:
+      metrics: name -> `[steps]`.
+      leaves: what to call the leaves of a state.
+      wrong: which of them is not finite after the last step; −1 if none.
+    """
+    lost = metrics["skipped"] == 1 if "skipped" in metrics else ~np.isfinite(metrics["loss"])
+    if "skipped" in metrics and not lost.all():
+        return -1, ""
+    if not lost.any():
+        return (len(lost) - 1, leaves[wrong]) if wrong >= 0 else (-1, "")
+    at = int(lost.argmax())
+    parts = (name for name, values in metrics.items() if name not in ("loss", "negative_elbo", "skipped"))
+    # A rate that is never finite is not defined: the code is a point.
+    return at, next((n for n in parts if not np.isfinite(metrics[n][at]) and np.isfinite(metrics[n]).any()), "loss")
