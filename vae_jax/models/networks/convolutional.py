@@ -1,11 +1,13 @@
-"""Burgess's convolutional encoder and decoder, for roughly square images of any size from 8 pixels up.
+"""Burgess's convolutional encoder and decoder, for images of any size and number of channels.
 
 Burgess et al., *Understanding disentangling in β-VAE*, 2018, appendix A: four 4×4 convolutions of 32 channels and
-stride 2 take 64×64 to 4×4, then two dense layers of 256; the decoder is the mirror image. 32×32 needs one convolution
-fewer, 8×8 just one. Other sizes are padded with zeros to the next power of two (28 to 32) and cropped after decoding.
+stride 2 take 64×64 to 4×4, then two dense layers of 256; the decoder is the mirror image. Other images are halved as
+often as leaves the longer side at least 4 pixels: 32×32 three times, 28×28 twice, to 7×7, 8×8 once. A side that cannot
+be halved so often is padded with zeros to the next that can (105 to 112), and cropped after decoding.
 """
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -13,22 +15,32 @@ from jax import Array
 
 from vae_jax.distributions.posteriors import NORMAL, Posterior
 from vae_jax.errors import InputError
-from vae_jax.models.networks.strided import Strided
+from vae_jax.models.networks.strided import Strided, relu
 from vae_jax.models.networks.table import LECUN, Initializer, NetworkConfig, Shape, register, with_label
 
 CHANNELS = 32
-_SMALLEST = 4  # the side at which convolutions end
 
 
-def _halvings(shape: Shape) -> int:
-    """How many convolutions take the padded side to 4."""
-    return max((max(shape[:2]) - 1).bit_length() - 2, 1)
+class _Plan(NamedTuple):
+    """How an image goes through the convolutions.
+
+    Attributes:
+      halvings: how many there are.
+      grid: `(height, width)` after the last.
+      margins: zeros to add before and after each axis of the image.
+    """
+
+    halvings: int
+    grid: tuple[int, int]
+    margins: list[tuple[int, int]]
 
 
-def _margins(shape: Shape) -> list[tuple[int, int]]:
-    """Zeros to add before and after each axis of an image for the padded square."""
-    side = _SMALLEST << _halvings(shape)
-    return [((side - size) // 2, (side - size + 1) // 2) for size in shape[:2]] + [(0, 0)]
+def _plan(shape: Shape) -> _Plan:
+    halvings = max(max(shape[:2]).bit_length() - 3, 1)
+    height, width = (-(-size >> halvings) for size in shape[:2])
+    padding = [(cells << halvings) - size for cells, size in zip((height, width), shape[:2], strict=True)]
+    margins = [(pixels // 2, (pixels + 1) // 2) for pixels in padding]
+    return _Plan(halvings, (height, width), [*margins, (0, 0)])
 
 
 class ConvEncoder(nn.Module):
@@ -42,10 +54,11 @@ class ConvEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, y: Array | None = None) -> Any:
-        h = jnp.pad(x, _margins(x.shape))
-        for _ in range(_halvings(x.shape)):
-            h = nn.relu(Strided(CHANNELS, kernel_init=self.kernel_init)(h))
-        h = with_label(jnp.ravel(h), y, self.classes)
+        halvings, _, margins = _plan(x.shape)
+        h = jnp.pad(x, margins).transpose(2, 0, 1)
+        for _ in range(halvings):
+            h = relu(Strided(CHANNELS, kernel_init=self.kernel_init)(h))
+        h = with_label(jnp.ravel(h.transpose(1, 2, 0)), y, self.classes)
         for width in self.hidden:
             h = nn.relu(nn.Dense(width, kernel_init=self.kernel_init)(h))
         numbers = self.posterior.outputs * self.latent
@@ -63,17 +76,16 @@ class ConvDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, z: Array, y: Array | None = None) -> Array:
+        height, width, channels = self.shape
+        halvings, grid, ((top, _), (left, _), _) = _plan(self.shape)
         h = with_label(z, y, self.classes)
-        for width in (*self.hidden, _SMALLEST * _SMALLEST * CHANNELS):
-            h = nn.relu(nn.Dense(width, kernel_init=self.kernel_init)(h))
-        h = h.reshape(_SMALLEST, _SMALLEST, CHANNELS)
-        for _ in range(_halvings(self.shape) - 1):
-            h = nn.relu(Strided(CHANNELS, upwards=True, kernel_init=self.kernel_init)(h))
-        features = self.shape[-1] * self.outputs
-        h = Strided(features, upwards=True, kernel_init=self.kernel_init, name="likelihood")(h)
-        (top, _), (left, _), _ = _margins(self.shape)
-        height, width, _ = self.shape
-        return h[top : top + height, left : left + width]
+        for features in (*self.hidden, math.prod(grid) * CHANNELS):
+            h = nn.relu(nn.Dense(features, kernel_init=self.kernel_init)(h))
+        h = h.reshape(*grid, CHANNELS).transpose(2, 0, 1)
+        for _ in range(halvings - 1):
+            h = relu(Strided(CHANNELS, upwards=True, kernel_init=self.kernel_init)(h))
+        h = Strided(channels * self.outputs, upwards=True, kernel_init=self.kernel_init, name="likelihood")(h)
+        return h[:, top : top + height, left : left + width].transpose(1, 2, 0)
 
 
 @register("conv", hidden=(256, 256))
