@@ -105,7 +105,7 @@ def uncut(tmp_path_factory):
 
 def prepare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
-    monkeypatch.setattr(trainer, "draw_epoch", lambda *_: None)
+    monkeypatch.setattr(trainer, "draw_epoch", lambda *_, **__: None)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -10,6 +10,7 @@ from contextlib import redirect_stderr
 from itertools import groupby
 from typing import NoReturn, TypeVar
 
+from vae_jax.commands.programs import keep_programs
 from vae_jax.errors import InputError
 from vae_jax.runs import hosts, stopping
 
@@ -28,7 +29,9 @@ def run_command(main: Callable[[ConfigT], None], config: type[ConfigT], descript
             stream.reconfigure(errors="replace")  # where ± cannot be printed, ? can
     try:
         with stopping.listening():
-            main(_parse(config, description))
+            parsed = _parse(config, description)
+            keep_programs()
+            main(parsed)
     except (InputError, ArithmeticError) as error:
         _end(f"error: {error}")
     except OSError as error:

@@ -1,7 +1,7 @@
 """The aggregate posterior matched to the prior through samples: maximum mean discrepancy, InfoVAE and WAE."""
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 
 from vae_jax.distributions.base import wide
@@ -55,12 +55,22 @@ def mmd2(a: Array, b: Array, *, kernel: str = "rbf") -> Array:
         raise ValueError(f"the maximum mean discrepancy needs at least 2 samples of each law; got {n} and {m}.")
 
     def similarity(u, v):
-        return KERNELS[kernel](jnp.mean(jnp.square(u[:, None] - v[None]), axis=-1) / 2)
+        return KERNELS[kernel](_squared_distances(u, v) / (2 * u.shape[1]))
 
     def within(u):
         return jnp.sum(jnp.where(jnp.eye(len(u), dtype=bool), 0.0, similarity(u, u))) / (len(u) * (len(u) - 1))
 
     return within(a) + within(b) - 2 * similarity(a, b).mean()
+
+
+def _squared_distances(u: Array, v: Array) -> Array:
+    """`[n, latent]`, `[m, latent]` -> `[n, m]`, latent by latent: on CPUs much faster than one sum over them."""
+
+    def add(total, pair):
+        return total + jnp.square(pair[0][:, None] - pair[1][None]), None
+
+    first, _ = add(0.0, (u[:, 0], v[:, 0]))
+    return lax.scan(add, first, (u[:, 1:].T, v[:, 1:].T))[0]
 
 
 _ALPHA = Hyperparameter(default=0.0, least=float("-inf"), most=1.0)

@@ -1,10 +1,13 @@
 """Pictures of what a model generates: samples and reconstructions, while it trains and after."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vae_jax.data.table import Examples
 from vae_jax.evaluation.elbo import reconstruct
@@ -15,19 +18,27 @@ from vae_jax.training.experiment import Experiment
 from vae_jax.training.recipe import Recipe
 
 
-def draw_epoch(experiment: Experiment, params: Params, out: Path, epoch: int) -> None:
-    """Samples and reconstructions: the same z and the same images each time, so that learning shows."""
+def _now(function: Callable, *args: Any, **options: Any) -> None:
+    function(*args, **options)
+
+
+def draw_epoch(experiment: Experiment, params: Params, out: Path, epoch: int, *, call: Callable = _now) -> None:
+    """Samples and reconstructions: the same z and the same images each time, so that learning shows.
+
+    The images are computed here; each file is drawn by `call(function, *args, **options)`, at once or later.
+    """
     if not experiment.images:
         return
     name = f"epoch-{epoch:04d}.png"
-    images.samples(_samples(experiment, params), out / "samples" / name, title=f"samples, epoch {epoch}")
+    drawn = np.asarray(_samples(experiment, params))
+    call(images.samples, drawn, out / "samples" / name, title=f"samples, epoch {epoch}")
     recipe = experiment.recipe
     first = _first(experiment.data.validation)
     seen = reconstruct(recipe, params, experiment.keys.validation, first, experiment.hyper)
-    rows = {"original": seen.original, "corrupted": seen.seen, "decoded": seen.decoded}
+    rows = jax.device_get({"original": seen.original, "corrupted": seen.seen, "decoded": seen.decoded})
     if recipe.loss.corrupt is None:
         del rows["corrupted"]
-    images.image_rows(rows, out / "reconstructions" / name, title=f"reconstructions, epoch {epoch}")
+    call(images.image_rows, rows, out / "reconstructions" / name, title=f"reconstructions, epoch {epoch}")
 
 
 @register("samples", images=True)

@@ -1,13 +1,15 @@
 """TensorBoard events: the rows of `metrics.jsonl` once more, a file for each model.
 
 They are appended as they come, each in its place on disk before the next step: no thread that a full disk could stop,
-no file held open for each of a thousand models.
+no file held open for each of a thousand models. The few fields of an event are encoded here, since the packages that
+could do so load PyTorch or TensorFlow where they are installed, seconds before the first epoch.
 """
 
 import math
 import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +46,12 @@ class Events:
 
 
 def _event(row: Mapping[str, Any]) -> bytes:
-    scalars = [{"tag": tag, "simple_value": value} for tag, value in _scalars(row)]
-    return _record(step=row["step"], summary={"value": scalars})
+    values = [_text(1, tag) + _number(2, "f", value) for tag, value in _scalars(row)]
+    return _record(_whole(2, row["step"]) + _message(5, b"".join(_message(1, value) for value in values)))
 
 
 def _first() -> bytes:
-    return _record(file_version="brain.Event:2")
+    return _record(_text(3, "brain.Event:2"))
 
 
 def _scalars(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -59,12 +61,55 @@ def _scalars(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
                 yield f"{name}/{part}", value
 
 
-def _record(**event: Any) -> bytes:
-    """An event in TensorFlow's record format: its length and its bytes, each with a checksum."""
-    from tensorboardX.proto import event_pb2
-    from tensorboardX.record_writer import masked_crc32c
+# TensorFlow's record format holds an event as its length and its bytes, each with a checksum. The bytes are those of
+# its `event.proto`, in protocol buffers' encoding: each field is its number and its kind, and then its value.
 
-    message: Any = event_pb2
-    data = message.Event(wall_time=time.time(), **event).SerializeToString()
-    length = struct.pack("<Q", len(data))
-    return length + struct.pack("<I", masked_crc32c(length)) + data + struct.pack("<I", masked_crc32c(data))
+
+def _record(event: bytes) -> bytes:
+    event = _number(1, "d", time.time()) + event
+    length = struct.pack("<Q", len(event))
+    return length + _checksum(length) + event + _checksum(event)
+
+
+def _number(field: int, kind: str, value: float) -> bytes:
+    return _varint(field << 3 | {"d": 1, "f": 5}[kind]) + struct.pack(f"<{kind}", value)
+
+
+def _whole(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _message(field: int, content: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(content)) + content
+
+
+def _text(field: int, text: str) -> bytes:
+    return _message(field, text.encode())
+
+
+def _varint(value: int) -> bytes:
+    """Seven bits a byte, the lowest first; the eighth says that more follow."""
+    parts = []
+    while value > 127:
+        parts.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*parts, value])
+
+
+def _checksum(data: bytes) -> bytes:
+    """CRC-32C, turned and shifted as the format has it."""
+    table, crc = _table(), 0xFFFFFFFF
+    for byte in data:
+        crc = table[(crc ^ byte) & 255] ^ crc >> 8
+    crc ^= 0xFFFFFFFF
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+@cache
+def _table() -> list[int]:
+    def entry(value: int) -> int:
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        return value
+
+    return [entry(byte) for byte in range(256)]

@@ -14,6 +14,7 @@ from vae_jax.evaluation.elbo import elbo_means
 from vae_jax.evaluation.populations import evaluate, name_of
 from vae_jax.plots.generated import draw_epoch
 from vae_jax.runs import hosts, stopping
+from vae_jax.runs.background import Background
 from vae_jax.runs.cells import Cell
 from vae_jax.runs.folder import Folder
 from vae_jax.runs.parts import Part, parts_of
@@ -85,35 +86,41 @@ def _train_part(
     part.store.clean_up(newest=done)
     validate = _Validation(experiment, members, layout)
     last = time.monotonic()
-    for word in fit(recipe, members, data.train, epochs=epochs, start=population):
-        population = word.population
-        if alone:
-            expect_finite(population, steps_per_epoch(recipe, data.train))
-        _write_rows(folder, names, word, validate(population), steps_per_epoch(recipe, data.train))
-        if alone and (word.done % -(-epochs // PICTURES) == 0 or word.done == epochs):
-            draw_epoch(experiment, population.params(0), folder.path, word.done)
-        ask = stopping.asked()
-        ended = word.done == epochs or not population.finite.any()
-        if hosts.agree(int(ask or ended or time.monotonic() - last > SAVE_EVERY)):
-            save(part, population, word.done, {**experiment.about, "rows": folder.written()})
-            last = time.monotonic()
-        if hosts.agree(int(ask)) and word.done < epochs:
-            raise Stopped(f"stopped after epoch {word.done} of {epochs}, which is saved; --resume goes on from it.")
+    with Background("pictures", needed=False) as drawing, Background("checkpoints", needed=True) as saving:
+        for word in fit(recipe, members, data.train, epochs=epochs, start=population):
+            population = word.population
+            if alone:
+                expect_finite(population, steps_per_epoch(recipe, data.train))
+            _write_rows(folder, names, word, validate(population), steps_per_epoch(recipe, data.train))
+            if alone and (word.done % -(-epochs // PICTURES) == 0 or word.done == epochs):
+                draw_epoch(experiment, population.params(0), folder.path, word.done, call=drawing)
+            ask = stopping.asked()
+            ended = word.done == epochs or not population.finite.any()
+            if hosts.agree(int(ask or ended or time.monotonic() - last > SAVE_EVERY)):
+                saving.wait()  # at most one copy of the states is waiting to be written
+                save(part, population, word.done, {**experiment.about, "rows": folder.written()}, saving)
+                last = time.monotonic()
+            if hosts.agree(int(ask)) and word.done < epochs:
+                saving.wait()
+                raise Stopped(f"stopped after epoch {word.done} of {epochs}, which is saved; --resume goes on from it.")
     if not alone:
         rows = evaluate(recipe, members, population, data.test)
         part.finish([{**part.choices, **row} for row in rows], part.store.steps()[-1])
     return Finished(part, population, epochs - done)
 
 
-def save(part: Part, population: Population, done: int, about: Mapping[str, Any]) -> None:
-    """Write a checkpoint of the whole population. All its states are finite: see `fit`."""
-    layout = population.layout
+def save(part: Part, population: Population, done: int, about: Mapping[str, Any], saving: Background) -> None:
+    """Write a checkpoint of the whole population. All its states are finite: see `fit`.
+
+    The states are copied to the host, and the devices may train on while they are written; several processes, which
+    write together, wait for it.
+    """
     if jax.process_count() == 1:
-        states, bad = population.states(), population.bad
-    else:
-        states = layout.gather(population.calls)
-        bad = layout.gather(layout.place(population.bad))
-    part.store.save(done, {"states": states, "bad": bad}, about)
+        saving(part.store.save, done, {"states": population.states(), "bad": population.bad}, about)
+        return
+    layout = population.layout
+    tree = {"states": layout.gather(population.calls), "bad": layout.gather(layout.place(population.bad))}
+    part.store.save(done, tree, about)
 
 
 def _start(part: Part, experiment: Experiment, members: Members, layout: Layout) -> tuple[int, Population]:
