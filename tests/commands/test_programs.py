@@ -23,7 +23,7 @@ def test_they_are_kept_in_the_users_cache_folder(updates, tmp_path):
     programs.keep_programs()
     folder = tmp_path / ".cache" / "vae_jax" / "programs"
     assert folder.is_dir() and updates["jax_compilation_cache_dir"] == str(folder)
-    assert 0 < updates["jax_compilation_cache_max_size"] and updates["jax_persistent_cache_min_compile_time_secs"] < 1
+    assert updates["jax_compilation_cache_max_size"] > 0 and updates["jax_persistent_cache_min_compile_time_secs"] < 1
 
 
 def test_another_cache_folder_is_that_of_the_system(updates, tmp_path, monkeypatch):
