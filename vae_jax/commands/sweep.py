@@ -9,11 +9,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
-
-import jax
+from typing import Any, NamedTuple
 
 from vae_jax import plots
+from vae_jax.commands.devices import devices_of
 from vae_jax.commands.tables import tables
 from vae_jax.evaluation.populations import (
     MEASURES,
@@ -43,20 +42,17 @@ DESCRIPTION = f"{__doc__}\n{tables()}"
 
 def main(config: SweepConfig) -> None:
     """Train, measure, draw, and report."""
-    jax.config.update("jax_num_cpu_devices", config.devices or os.cpu_count() or 1)
-    if config.distributed or config.coordinator:
-        hosts.join(config.coordinator, config.processes, config.process)
+    devices = devices_of(config, by_default=os.cpu_count() or 1)
     out = config.out or free_folder(Path("runs") / f"{Path(config.data).stem}-sweep", resume=config.resume)
     planned = cells(config)
     with Folder(out, replace(config, out=out)) as folder:
         hosts.wait("folder made")
-        train(folder, planned, config)
+        train(folder, planned, config, devices)
 
 
-def train(folder: Folder, planned: Sequence[Cell], config: SweepConfig) -> None:
+def train(folder: Folder, planned: Sequence[Cell], config: SweepConfig, devices: Sequence[Any]) -> None:
     """Train, measure, draw, and report, in a folder that is this job's."""
     out = folder.path
-    devices = jax.devices() if jax.process_count() > 1 else jax.devices()[: config.devices]
     started = time.perf_counter()
     how = {"alone": False, "devices": devices, "over": config.over, "chunk": config.chunk}
     finished = [part for cell in planned for part in train_cell(folder, cell, **how)]

@@ -5,18 +5,23 @@ program (784-400-20, Adam 1e-3, batch 128, 15 epochs) is: python experiments/tra
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vae_jax import plots
+from vae_jax.commands.devices import devices_of
 from vae_jax.commands.tables import tables
+from vae_jax.errors import InputError
+from vae_jax.runs import hosts
 from vae_jax.runs.cells import Cell, cells
 from vae_jax.runs.config import Config
 from vae_jax.runs.folder import Folder, free_folder
 from vae_jax.runs.measure import test_metrics
 from vae_jax.runs.trainer import train_cell
 from vae_jax.training.experiment import IMPROPER
+from vae_jax.training.layout import BATCH
 from vae_jax.training.pure import steps_per_epoch
 
 CONFIG = Config
@@ -25,18 +30,32 @@ DESCRIPTION = f"{__doc__}\n{tables()}"
 
 def main(config: Config) -> None:
     """Train, measure, draw, and report."""
+    devices = devices_of(config, by_default=1)
+    if config.devices is None and not hosts.joined():
+        devices = devices[:1]
     out = config.out or free_folder(Path("runs") / f"{Path(config.data).stem}-{config.loss}", resume=config.resume)
     (cell,) = cells(config)
+    _expect_to_divide(config.batch_size, len(devices))
     with Folder(out, replace(config, out=out)) as folder:
-        summary = train(folder, cell)
-    print(report(config, summary, out))
+        hosts.wait("folder made")
+        summary = train(folder, cell, devices)
+    if hosts.is_first():
+        print(report(config, summary, out))
 
 
-def train(folder: Folder, cell: Cell) -> dict[str, Any]:
-    """Train, measure and draw; the summary."""
+def _expect_to_divide(batch_size: int, devices: int) -> None:
+    if batch_size % devices:
+        raise InputError(
+            f"--batch-size {batch_size}: {devices} devices share each batch; expected a multiple of {devices}."
+        )
+
+
+def train(folder: Folder, cell: Cell, devices: Sequence[Any] | None = None) -> dict[str, Any]:
+    """Train, measure and draw; the summary. Several devices share each batch."""
     experiment = cell.experiment
     started = time.perf_counter()
-    (finished,) = train_cell(folder, cell, alone=True, devices=None, over=None, chunk=None)
+    over = BATCH if devices is not None and len(devices) > 1 else None
+    (finished,) = train_cell(folder, cell, alone=True, devices=devices, over=over, chunk=None)
     seconds = time.perf_counter() - started
     assert finished.population is not None  # a run is restored even where nothing is left to train
     params = finished.population.params(0)
@@ -47,6 +66,8 @@ def train(folder: Folder, cell: Cell) -> dict[str, Any]:
         speed = {name: folder.summary().get(name, number) for name, number in speed.items()}
     steps = int(finished.population.state(0).step)
     summary = {**test_metrics(experiment, params), "steps": steps, **speed}
+    if not hosts.is_first():
+        return summary
     folder.summarise(summary)
     plots.loss_curves(folder.rows(), folder.path / "curves.png")
     plots.draw_all(plots.Subject(experiment, params), folder.path)

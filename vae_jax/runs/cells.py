@@ -91,7 +91,7 @@ def _varied(config: SweepConfig) -> dict[str, list[Any]]:
 def _check_sweep(config: SweepConfig) -> None:
     if config.beta is not None:
         raise InputError(f"--beta {config.beta:g}: a sweep takes --betas, one or more values.")
-    counts = declared({"seeds": whole(3), "chunk": whole(1), "devices": whole(1)})
+    counts = declared({"seeds": whole(3), "chunk": whole(1)})
     for name in counts:
         value = getattr(config, name)
         if value is not None:

@@ -88,6 +88,17 @@ class Config:
     update and go on."""
     resume: bool = False
     """Continue the run in --out (by default the newest) from its last checkpoint."""
+    devices: int | None = None
+    """Devices of this machine to use. A run divides each batch over them, by default over one; a sweep divides its
+    models, by default over all, and on a CPU over one for each core."""
+    distributed: bool = False
+    """Join the other processes of this job (detected under SLURM, Open MPI, Kubernetes) and use the devices of all."""
+    coordinator: str | None = None
+    """With --distributed where no cluster is detected: address:port of process 0."""
+    processes: int | None = None
+    """With --coordinator: how many processes there are."""
+    process: int | None = None
+    """With --coordinator: which of them this is, from 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,22 +114,13 @@ class SweepConfig(Config):
     Hyperparameters run side by side in one program; sizes and choices (latent, model, loss, …) one after another."""
     chunk: int | None = None
     """Models trained at a time. Default: as many as fit in memory."""
-    devices: int | None = None
-    """Devices of this machine to spread over. Default: all; on a CPU, one for each core."""
     over: str = "shard_map"
     """How models spread over devices: shard_map, or pmap."""
-    distributed: bool = False
-    """Join the other processes of this job (detected under SLURM, Open MPI, Kubernetes): one sweep over all devices."""
-    coordinator: str | None = None
-    """With --distributed where no cluster is detected: address:port of process 0."""
-    processes: int | None = None
-    """With --coordinator: how many processes there are."""
-    process: int | None = None
-    """With --coordinator: which of them this is, from 0."""
 
 
 # What may differ between a run and its resumption. What a sweep has already trained stays as it is.
-FREE = ("out", "resume", "epochs", "manual_dir", "on_nonfinite")
+HOSTS = ("devices", "distributed", "coordinator", "processes", "process")
+FREE = ("out", "resume", "epochs", "manual_dir", "on_nonfinite", *HOSTS)
 SWEEP_FREE = (
     *(name for name in FREE if name != "epochs"),
     *(f.name for f in fields(SweepConfig) if f.name not in Config.__annotations__),

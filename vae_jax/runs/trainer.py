@@ -92,7 +92,7 @@ def _train_part(
             if alone:
                 expect_finite(population, steps_per_epoch(recipe, data.train))
             _write_rows(folder, names, word, validate(population), steps_per_epoch(recipe, data.train))
-            if alone and (word.done % -(-epochs // PICTURES) == 0 or word.done == epochs):
+            if alone and hosts.is_first() and (word.done % -(-epochs // PICTURES) == 0 or word.done == epochs):
                 draw_epoch(experiment, population.params(0), folder.path, word.done, call=drawing)
             ask = stopping.asked()
             ended = word.done == epochs or not population.finite.any()

@@ -286,7 +286,7 @@ def _programs(recipe: Recipe, layout: Layout, together: int) -> tuple[Callable, 
         whole = (wrong < 0) & ~(lost.all() if recipe.skip_nonfinite else lost.any())
         return pure.choose(whole & (state.step == begun), new, state), (metrics, wrong)
 
-    return layout.lift(order, 1, 2), layout.lift(advance, 4, 2, donate=(0,))
+    return layout.lift(order, 1, 2, rows=True), layout.lift(advance, 4, 2, donate=(0,))
 
 
 def _steps_done(layout: Layout, calls: Sequence[State]) -> int:

@@ -17,7 +17,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 WITHIN = ("vmap", "map", "loop")
 OVER = ("shard_map", "pmap")
-APART, WHOLE = PartitionSpec("members"), PartitionSpec()
+BATCH = "batch"
+APART, WHOLE, ROWS = PartitionSpec("members"), PartitionSpec(), PartitionSpec(None, BATCH)
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Layout:
       devices: no more than there are members.
       within: how the members of one device run: `vmap`, side by side, for accelerators; or one after another, for CPUs,
         which one member keeps busy, by `map` (`lax.map`) or `loop` (one member per call, in a loop on the host).
-      over: how they spread over several devices: `shard_map` or `pmap`. The numbers are the same.
+      over: how they spread over several devices: `shard_map` or `pmap`, with the same numbers; or `batch`, for a single
+        member that all devices train: each holds its state and computes a part of every batch.
     """
 
     count: int
@@ -38,29 +40,37 @@ class Layout:
     over: str = "shard_map"
 
     def __post_init__(self):
-        if self.within not in WITHIN or self.over not in OVER:
+        over = (*OVER, BATCH)
+        if self.within not in WITHIN or self.over not in over:
             raise ValueError(
-                f"expected within to be one of {WITHIN} and over one of {OVER}; got {self.within!r} and {self.over!r}."
+                f"expected within to be one of {WITHIN} and over one of {over}; got {self.within!r} and {self.over!r}."
             )
+        if self.over == BATCH and (self.count > 1 or self.within != "loop"):
+            raise ValueError(f"over {BATCH!r} is for one member; got {self.count}, within {self.within!r}.")
+
+    @property
+    def lanes(self) -> int:
+        """How many devices have members of their own."""
+        return 1 if self.over == BATCH else len(self.devices)
 
     @property
     def each(self) -> int:
         """Members per device; the last is repeated where they do not divide evenly."""
-        return -(-self.count // len(self.devices))
+        return -(-self.count // self.lanes)
 
     @property
     def axes(self) -> tuple[int, ...]:
         """The axes of a call before a member's own: devices, members of a device, both or neither."""
-        over = (len(self.devices),) if len(self.devices) > 1 else ()
+        over = (self.lanes,) if self.lanes > 1 else ()
         return over if self.within == "loop" else (*over, self.each)
 
     @property
     def calls(self) -> list[np.ndarray]:
         """The members of each call, laid out as `axes`."""
-        grid = np.minimum(np.arange(len(self.devices) * self.each), self.count - 1)
+        grid = np.minimum(np.arange(self.lanes * self.each), self.count - 1)
         if self.within != "loop":
             return [grid.reshape(self.axes)]
-        rounds = grid.reshape(len(self.devices), self.each).T
+        rounds = grid.reshape(self.lanes, self.each).T
         return [who.reshape(self.axes) for who in rounds]
 
     def share(self, tree: Any) -> Any:
@@ -69,7 +79,10 @@ class Layout:
 
     def place(self, tree: Any) -> list[Any]:
         """Leaves `[count, …]` on the devices: a list with one tree for each call."""
-        return [jax.tree.map(lambda leaf, who=who: self._put(np.asarray(leaf)[who], APART), tree) for who in self.calls]
+        return [
+            jax.tree.map(lambda leaf, who=who: self._put(np.asarray(leaf)[who], self._apart), tree)
+            for who in self.calls
+        ]
 
     def fetch(self, calls: Sequence[Any]) -> Any:
         """The inverse of `place`: leaves `[count, …]` on the host, in every process."""
@@ -98,7 +111,7 @@ class Layout:
 
             return jax.tree.map(one, *calls)
 
-        placed = NamedSharding(self._mesh, APART) if len(self.devices) > 1 else None
+        placed = NamedSharding(self._mesh, self._apart) if len(self.devices) > 1 else None
         return jax.jit(together, out_shardings=placed)(*calls)
 
     def one(self, calls: Sequence[Any], index: int) -> Any:
@@ -107,7 +120,7 @@ class Layout:
             if np.any(who == index):
                 at = tuple(axis[0] for axis in np.nonzero(who == index)) if self.axes else ()
                 if not at:
-                    return call
+                    return jax.tree.map(self._of_this_process, call) if self.over == BATCH else call
                 if jax.process_count() == 1:
                     return jax.tree.map(lambda leaf, at=at: leaf[at], call)
                 whole = NamedSharding(self._mesh, WHOLE)
@@ -115,7 +128,9 @@ class Layout:
                 return jax.tree.map(np.asarray, pick(call))
         raise IndexError(f"expected a member from 0 to {self.count - 1}; got {index}.")
 
-    def lift(self, function: Callable, mapped: int, shared: int, *, donate: tuple[int, ...] = ()) -> Callable:
+    def lift(
+        self, function: Callable, mapped: int, shared: int, *, donate: tuple[int, ...] = (), rows: bool = False
+    ) -> Callable:
         """`function(*of one member, *shared by all) -> tree`, compiled for one call of this layout.
 
         Args:
@@ -123,6 +138,7 @@ class Layout:
           mapped: how many of its arguments belong to a member; they come first.
           shared: how many arguments follow that all members share.
           donate: positions of the arguments whose buffers are donated.
+          rows: whether it returns rows `[steps, batch]` of the data, which divide a batch that devices share.
         """
         axes = (0,) * mapped + (None,) * shared
 
@@ -135,6 +151,9 @@ class Layout:
 
         if len(self.devices) == 1:
             return jax.jit(on_device, donate_argnums=donate)
+        if self.over == BATCH:  # rows that lie apart are all that XLA needs to divide what follows from them
+            placed = NamedSharding(self._mesh, ROWS if rows else WHOLE)
+            return jax.jit(on_device, donate_argnums=donate, out_shardings=placed)
         if self.over == "pmap":
             return jax.pmap(on_device, in_axes=axes, devices=self.devices, donate_argnums=donate)
 
@@ -148,7 +167,16 @@ class Layout:
 
     @property
     def _mesh(self) -> Mesh:
-        return Mesh(np.array(self.devices), ("members",))
+        return Mesh(np.array(self.devices), (BATCH if self.over == BATCH else "members",))
+
+    @property
+    def _apart(self) -> PartitionSpec:
+        """Where what belongs to members lies."""
+        return WHOLE if self.over == BATCH else APART
+
+    def _of_this_process(self, leaf: Any) -> Any:
+        """An array that all devices hold, as one of a single device."""
+        return leaf.addressable_data(0) if isinstance(leaf, jax.Array) else leaf
 
     def _put(self, leaf: Any, spec: PartitionSpec) -> Any:
         if len(self.devices) == 1:
@@ -181,8 +209,10 @@ def lay_out(
       over: see `Layout`.
     """
     chosen = tuple(devices or jax.devices())
-    if jax.process_count() == 1:
+    if jax.process_count() == 1 and over != BATCH:
         chosen = chosen[:count]
+    if over == BATCH:
+        return Layout(count, chosen, over=BATCH)
     return Layout(count, chosen, within or suited(chosen[0], count), over or OVER[0])
 
 

@@ -1,0 +1,35 @@
+"""The devices that a command uses: of this machine, or of all processes of a job."""
+
+from typing import Any
+
+import jax
+
+from vae_jax.errors import InputError
+from vae_jax.hyperparameter import check, declared, whole
+from vae_jax.runs import hosts
+from vae_jax.runs.config import Config
+
+
+def devices_of(config: Config, *, by_default: int) -> tuple[Any, ...]:
+    """Join the other processes, where there are any, and choose the devices. Must come before JAX touches one.
+
+    Args:
+      config: with the flags `devices`, `distributed` and those that go with it.
+      by_default: how many CPU devices this process has where `--devices` does not say; an accelerator has its own.
+
+    Raises:
+      InputError: fewer devices than asked for, or processes that cannot be joined.
+    """
+    if config.devices is not None:
+        known = declared({"devices": whole(1)})
+        check("devices", config.devices, known, owner="a command", given=f"--devices {config.devices}")
+    wanted = config.devices or by_default
+    if wanted > 1:
+        jax.config.update("jax_num_cpu_devices", wanted)
+    if config.distributed or config.coordinator:
+        hosts.join(config.coordinator, config.processes, config.process)
+    if jax.process_count() > 1:
+        return tuple(jax.devices())
+    if config.devices is not None and config.devices > len(jax.devices()):
+        raise InputError(f"--devices {config.devices}: this machine has {len(jax.devices())}.")
+    return tuple(jax.devices()[: config.devices])
