@@ -19,6 +19,7 @@ import pytest
 from vae_jax import sweep
 from vae_jax.commands import evaluate as evaluate_command
 from vae_jax.commands import sweep as sweep_command
+from vae_jax.commands import train as train_command
 from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import identity
@@ -32,12 +33,28 @@ ROOT = Path(__file__).parents[2]
 SMALL = ("--betas", "0.5", "2", "--seeds", "3", "--epochs", "6", "--hidden", "16", "--latent", "3", "--devices", "2")
 
 
-def command(*flags, **rest) -> list[str]:
-    return [sys.executable, str(ROOT / "experiments" / "sweep.py"), *map(str, flags)]
+PROGRAM = """
+from vae_jax.commands import cli, sweep
+sweep.draw = lambda *_: None
+cli.run_command(sweep.main, sweep.CONFIG, "")
+"""  # as the script does, without the pictures
 
 
-def run(*flags) -> subprocess.CompletedProcess:
-    return subprocess.run(command(*flags), capture_output=True, text=True, cwd=ROOT)
+def command(*flags) -> list[str]:
+    """The sweep in a process of its own, to be killed or to work with others."""
+    return [sys.executable, "-c", PROGRAM, *map(str, flags)]
+
+
+def script(*flags) -> subprocess.CompletedProcess:
+    program = [sys.executable, str(ROOT / "experiments" / "sweep.py"), *map(str, flags)]
+    return subprocess.run(program, capture_output=True, text=True, cwd=ROOT)
+
+
+def run(*flags) -> None:
+    """The sweep of these flags, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["sweep.py", *map(str, flags)])
+        run_command(sweep_command.main, SweepConfig, "")
 
 
 def table(out: Path) -> list[dict[str, str]]:
@@ -52,8 +69,7 @@ def parts(out: Path) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def uncut(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("sweep") / "uncut"
-    done = run(*SMALL, "--chunk", 3, "--out", out)
-    assert done.returncode == 0, done.stderr
+    run(*SMALL, "--chunk", 3, "--out", out)
     return out
 
 
@@ -98,29 +114,16 @@ def test_every_model_can_be_loaded_and_is_the_one_in_the_table(uncut):
         sweep.load(uncut / "checkpoints")
 
 
+@pytest.mark.usefixtures("_no_pictures")
 def test_a_single_run_with_the_same_seed_and_beta_agrees(uncut, tmp_path):
-    flags = (
-        "--beta",
-        "0.5",
-        "--seed",
-        "1",
-        "--epochs",
-        "6",
-        "--hidden",
-        "16",
-        "--latent",
-        "3",
-        "--out",
-        tmp_path / "one",
-    )
-    program = [sys.executable, str(ROOT / "experiments" / "train.py"), *map(str, flags)]
-    subprocess.run(program, check=True, capture_output=True, cwd=ROOT)
+    train_command.main(Config(beta=0.5, seed=1, epochs=6, hidden=(16,), latent=3, out=tmp_path / "one"))
     single = json.loads((tmp_path / "one" / "summary.json").read_text())["test"]
     row = next(row for row in table(uncut) if (row["beta"], row["seed"]) == ("0.5", "1"))
     for name in ("rate", "distortion", "negative_elbo"):
         np.testing.assert_allclose(float(row[name]), single[name], rtol=1e-3)
 
 
+@pytest.mark.usefixtures("_no_pictures")
 def test_killed_and_resumed_gives_the_bytes_of_an_uncut_sweep(uncut, tmp_path):
     """Killed twice, once between its two parts and once within one: nothing finished is trained again."""
     out = tmp_path / "cut"
@@ -140,8 +143,7 @@ def test_killed_and_resumed_gives_the_bytes_of_an_uncut_sweep(uncut, tmp_path):
         done = [path for path in (out / "checkpoints").glob("*/part.json") if json.loads(path.read_text())["results"]]
         finished.update({path.parent.name: path.stat().st_mtime_ns for path in done})
     assert not (out / "results.csv").exists()
-    done = run(*SMALL, "--chunk", 3, "--out", out, "--resume")
-    assert done.returncode == 0, done.stderr
+    run(*SMALL, "--chunk", 3, "--out", out, "--resume")
     assert (out / "results.csv").read_bytes() == (uncut / "results.csv").read_bytes()
     assert {name: parts(out)[name] for name in finished} == finished
 
@@ -246,12 +248,12 @@ def test_an_incomplete_sweep_is_not_evaluated(uncut, tmp_path):
         evaluate_command.main(evaluate_command.EvaluateConfig(run=out))
 
 
+@pytest.mark.usefixtures("_no_pictures")
 def test_another_beta_trains_the_new_models_alone(uncut, tmp_path):
     out = tmp_path / "more"
     shutil.copytree(uncut, out)
     before = parts(out)
-    done = run(*SMALL, "--betas", "0.5", "8", "--chunk", 3, "--out", out, "--resume")
-    assert done.returncode == 0, done.stderr
+    run(*SMALL, "--betas", "0.5", "8", "--chunk", 3, "--out", out, "--resume")
     after = parts(out)
     assert len(after) == len(before) + 1 and all(after[name] == before[name] for name in before)
     rows = table(out)
@@ -260,10 +262,10 @@ def test_another_beta_trains_the_new_models_alone(uncut, tmp_path):
 
 
 def test_resuming_with_other_choices_is_refused(uncut):
-    done = run(*SMALL, "--latent", 4, "--out", uncut, "--resume")
+    done = script(*SMALL, "--latent", 4, "--out", uncut, "--resume")
     assert done.returncode == 1 and "latent was 3, now 4" in done.stderr
-    done = run(*SMALL, "--out", uncut)
-    assert done.returncode == 1 and "holds a run already; pass --resume" in done.stderr
+    with pytest.raises(SystemExit, match="holds a run already; pass --resume"):
+        run(*SMALL, "--out", uncut)
 
 
 def test_sizes_and_losses_go_cell_by_cell(tmp_path, monkeypatch):
@@ -329,8 +331,7 @@ def test_two_processes_are_stopped_and_go_on(asked, uncut, tmp_path):
 def test_what_two_processes_have_left_goes_on_in_one(uncut, tmp_path):
     lose(tmp_path / "lost", killed=1)
     lose(tmp_path / "lost", killed=0)
-    done = run(*SMALL, "--chunk", 3, "--out", tmp_path / "lost", "--resume")
-    assert done.returncode == 0, done.stderr
+    run(*SMALL, "--chunk", 3, "--out", tmp_path / "lost", "--resume")
     for name in ("results.csv", "metrics.jsonl"):
         assert (tmp_path / "lost" / name).read_bytes() == (uncut / name).read_bytes()
 
@@ -397,7 +398,7 @@ def test_what_makes_no_sense_is_one_plain_line(flags, said, monkeypatch, capsys,
     ],
 )
 def test_processes_that_are_not_there_are_one_plain_line(flags, said, tmp_path):
-    done = run(*flags, "--out", tmp_path / "none")
+    done = script(*flags, "--out", tmp_path / "none")
     assert done.returncode == 1
     assert said in done.stderr and done.stderr.count("\n") == 1
     assert not (tmp_path / "none").exists()
@@ -405,8 +406,7 @@ def test_processes_that_are_not_there_are_one_plain_line(flags, said, tmp_path):
 
 def test_models_without_a_rate_have_a_table_all_the_same(tmp_path):
     flags = ("--loss", "sparse", "--vary", "weight=0.1,10", "--seeds", 2, "--epochs", 2, "--hidden", 8)
-    done = run(*flags, "--out", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
+    run(*flags, "--devices", 2, "--out", tmp_path / "out")
     rows = table(tmp_path / "out")
     assert [row["weight"] for row in rows] == ["0.1", "0.1", "10", "10"]
     assert {row["rate"] for row in rows} == {"nan"} and all(float(row["distortion"]) > 0 for row in rows)
@@ -417,10 +417,8 @@ def test_the_exact_curve_is_drawn_for_linear_models(tmp_path):
     random = np.random.RandomState(0)
     np.savez(tmp_path / "rows.npz", x=np.clip(0.5 + 0.1 * random.randn(200, 6), 0, 1).astype(np.float32))
     flags = ("--data", tmp_path / "rows.npz", "--model", "linear", "--likelihood", "gaussian", "--latent", "2")
-    done = run(
-        *flags, "--betas", "0.1", "1", "--seeds", "1", "--epochs", "2", "--batch-size", "50", "--out", tmp_path / "out"
-    )
-    assert done.returncode == 0, done.stderr
+    rest = ("--betas", "0.1", "1", "--seeds", "1", "--epochs", "2", "--batch-size", "50", "--devices", "2")
+    run(*flags, *rest, "--out", tmp_path / "out")
     assert (tmp_path / "out" / "rate_distortion.png").exists() and not (tmp_path / "out" / "traversals.png").exists()
 
 
