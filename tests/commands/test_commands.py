@@ -1,6 +1,8 @@
 """The commands as a person runs them: what they leave, how they resume, and one line for each mistake."""
 
+import contextlib
 import errno
+import io
 import json
 import os
 import shutil
@@ -13,6 +15,7 @@ import jax
 import matplotlib.image
 import numpy as np
 import pytest
+from quick import few_codes
 
 import vae_jax
 from vae_jax import plots
@@ -35,10 +38,12 @@ def train(*flags: object) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "whole"
-    result = train("--epochs", 4, "--latent", 3, "--hidden", 16, "--out", out)
-    assert result.returncode == 0, result.stderr
-    return out, result
+    """A run that draws everything, and what it said."""
+    out, said = tmp_path_factory.mktemp("runs") / "whole", io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        few_codes(patch)
+        train_command.main(Config(epochs=4, latent=3, hidden=(16,), out=out))
+    return out, said.getvalue()
 
 
 def states_of(folder: Path):
@@ -49,7 +54,7 @@ def states_of(folder: Path):
 
 
 def test_a_run_leaves_the_contracts_files(run):
-    out, result = run
+    out, said = run
     config = json.loads((out / "config.json").read_text())
     assert config["latent"] == 3 and config["hidden"] == [16]
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
@@ -66,7 +71,7 @@ def test_a_run_leaves_the_contracts_files(run):
     for picture in [*out.glob("*/*.png"), out / "curves.png"]:
         assert matplotlib.image.imread(picture).std() > 0.01  # drawn upon
     assert any((out / "checkpoints").iterdir()) and any((out / "tensorboard").iterdir())
-    assert "negative ELBO" in result.stdout and str(out / "samples") in result.stdout
+    assert "negative ELBO" in said and str(out / "samples") in said
 
 
 def test_training_learns(run):
@@ -75,14 +80,14 @@ def test_training_learns(run):
     assert rows[-1]["validation"]["negative_elbo"] < rows[0]["validation"]["negative_elbo"] - 2
 
 
+@pytest.mark.usefixtures("_no_pictures")
 def test_cut_and_resumed_is_uncut_to_the_byte(run, tmp_path):
     whole, _ = run
-    flags = ("--latent", 3, "--hidden", 16, "--out", tmp_path / "cut")
-    assert train("--epochs", 2, *flags).returncode == 0
+    config = Config(epochs=2, latent=3, hidden=(16,), out=tmp_path / "cut")
+    train_command.main(config)
     with (tmp_path / "cut" / "metrics.jsonl").open("a") as file:  # as if cut between a row and its checkpoint
         file.write('{"epoch": 3, "step": 27, "train": {}, "validation": {}}\n')
-    result = train("--epochs", 4, "--resume", *flags)
-    assert result.returncode == 0, result.stderr
+    train_command.main(replace(config, epochs=4, resume=True))
     assert (tmp_path / "cut" / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
     states = [states_of(folder) for folder in (whole, tmp_path / "cut")]
     assert states[0][0] == 4
@@ -98,8 +103,8 @@ def test_a_run_is_not_overwritten_and_not_resumed_as_another(run):
     before = (out / "metrics.jsonl").read_bytes()
     refused = train("--epochs", 4, "--latent", 3, "--hidden", 16, "--out", out)
     assert refused.returncode != 0 and "holds a run already; pass --resume" in refused.stderr
-    other = train("--epochs", 4, "--latent", 5, "--hidden", 16, "--out", out, "--resume")
-    assert other.returncode != 0 and "latent was 3, now 5" in other.stderr
+    with pytest.raises(InputError, match="latent was 3, now 5"):
+        train_command.main(Config(epochs=4, latent=5, hidden=(16,), out=out, resume=True))
     assert (out / "metrics.jsonl").read_bytes() == before
 
 
@@ -211,8 +216,8 @@ def test_an_error_of_ours_is_not_hidden(monkeypatch):
         run_command(main, Config, "")
 
 
-def test_other_data_than_it_was_trained_on_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(plots, "draw_all", lambda *_: None)
+@pytest.mark.usefixtures("_no_pictures")
+def test_other_data_than_it_was_trained_on_are_refused(tmp_path):
     file, x = tmp_path / "own.npz", np.zeros((60, 4), np.uint8)
     np.savez(file, x=x, y=np.arange(60) % 3)
     config = Config(data=str(file), out=tmp_path / "run", batch_size=16, epochs=1, latent=2, hidden=(4,))
@@ -243,6 +248,7 @@ run_command(lambda config: print("1.0 ± 0.1"), Config, "")
     assert (result.returncode, result.stdout) == (0, "1.0 ? 0.1\n"), result.stderr
 
 
+@pytest.mark.usefixtures("_no_pictures")
 def test_going_on_with_what_is_finished_keeps_its_speed(run, tmp_path):
     out = tmp_path / "again"
     shutil.copytree(run[0], out)
@@ -277,17 +283,18 @@ def test_rows_of_features_and_other_models_train(flags, tmp_path):
     assert (tmp_path / "samples" / "epoch-0001.png").exists()
 
 
-def test_a_folder_of_version_0_1_is_refused(tmp_path):
+def test_a_folder_of_version_0_1_is_refused(run, tmp_path):
     """The same seed drew other numbers there: neither resumed nor read."""
-    config = Config(epochs=1, hidden=(16,), out=tmp_path)
-    train_command.main(config)
-    written = json.loads((tmp_path / "config.json").read_text())
+    out = tmp_path / "old"
+    shutil.copytree(run[0], out)
+    config = Config(epochs=4, latent=3, hidden=(16,), out=out)
+    written = json.loads((out / "config.json").read_text())
     del written["format"]
-    (tmp_path / "config.json").write_text(json.dumps(written))
+    (out / "config.json").write_text(json.dumps(written))
     with pytest.raises(InputError, match=r"written by version 0\.1, where a seed draws other random numbers"):
         train_command.main(replace(config, resume=True))
     with pytest.raises(InputError, match=r"written by version 0\.1"):
-        vae_jax.load(tmp_path)
+        vae_jax.load(out)
 
 
 def test_a_run_is_loaded_in_three_lines(run):

@@ -3,26 +3,24 @@
 import json
 import sys
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import PIL.Image
 import pytest
+from quick import no_pictures
 from squares import SMALL, enter_squares
 
 import vae_jax
-from vae_jax import plots
 from vae_jax.commands import evaluate as evaluate_command
 from vae_jax.commands import sweep as sweep_command
 from vae_jax.commands import train as train_command
 from vae_jax.commands.cli import run_command
-from vae_jax.evaluation import prior_match
 from vae_jax.evaluation.metrics import SCORES
 from vae_jax.keys import Keys
 from vae_jax.plots.traversals import by_rate
-from vae_jax.runs import Config, Models, SweepConfig, measure, trainer
+from vae_jax.runs import Config, Models, SweepConfig
 from vae_jax.runs.assess import assess
 from vae_jax.runs.folder import FORMAT
 
@@ -30,15 +28,7 @@ from vae_jax.runs.folder import FORMAT
 @pytest.fixture(autouse=True)
 def _small(monkeypatch, tmp_path):
     enter_squares(monkeypatch)
-    monkeypatch.setattr(measure, "prior_match", partial(prior_match, samples=100))  # 1,000 take seconds a model
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def _no_pictures(monkeypatch):
-    """For what is not about them: they take longer than the rest."""
-    for module, name in ((plots, "draw_all"), (trainer, "draw_epoch"), (sweep_command, "draw")):
-        monkeypatch.setattr(module, name, lambda *_: None)
 
 
 def evaluate(folder: Path, **how) -> dict:
@@ -94,7 +84,9 @@ def test_what_a_model_does_not_have_is_said(tmp_path, capsys):
 
 def test_a_sweep_is_measured_and_goes_on_where_it_was_cut(tmp_path, capsys, monkeypatch):
     sweep = {**SMALL, "betas": (1.0, 4.0), "seeds": 2, "devices": 2, "out": tmp_path / "sweep"}
-    sweep_command.main(SweepConfig(**sweep))
+    with monkeypatch.context() as patch:
+        no_pictures(patch)
+        sweep_command.main(SweepConfig(**sweep))
     found = evaluate(tmp_path / "sweep", out=tmp_path / "out")
     assert [entry["beta"] for entry in found["settings"]] == [1.0, 4.0] and len(found["models"]) == 4
     for name in (

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -14,17 +13,11 @@ from scripts import EXPERIMENTS, script
 
 from vae_jax.commands import train as train_command
 from vae_jax.errors import InputError
-from vae_jax.evaluation import prior_match
 from vae_jax.losses import LOSSES
-from vae_jax.runs import Config, measure
+from vae_jax.runs import Config
 from vae_jax.runs.config import check_config
 
 SMALL = {"epochs": 2, "hidden": (16,), "latent": 2}
-
-
-@pytest.fixture(autouse=True)
-def _small(monkeypatch):
-    monkeypatch.setattr(measure, "prior_match", partial(prior_match, samples=100))  # 1,000 take seconds a model
 
 
 def pictures(folder: Path) -> set[str]:
@@ -37,7 +30,7 @@ def train(out: Path, **choices) -> dict:
 
 
 def test_an_autoencoder_says_what_is_not_defined(tmp_path, capsys):
-    summary = train(tmp_path, loss="ae", likelihood="gaussian")
+    summary = train(tmp_path, loss="ae", likelihood="gaussian", epochs=1)
     test = summary["test"]
     assert test["rate"] is None and test["negative_elbo"] is None
     assert test["distortion"] == pytest.approx(0.5 * test["mean_squared_error"] + 32 * np.log(2 * np.pi), rel=1e-4)
@@ -49,12 +42,13 @@ def test_an_autoencoder_says_what_is_not_defined(tmp_path, capsys):
 
 
 def test_a_conditional_model_draws_its_labels(tmp_path, capsys):
-    summary = train(tmp_path, loss="cvae", prior="label")
+    summary = train(tmp_path, loss="cvae", prior="label", epochs=1)
     assert not summary["proper_likelihood"]
     assert "a loss, not a normalised likelihood" in capsys.readouterr().out
     assert {"labels.png", "swapped_labels.png"} <= pictures(tmp_path)
 
 
+@pytest.mark.usefixtures("_no_pictures")
 def test_a_loss_takes_its_hyperparameters(tmp_path):
     """γ so large that the rate is all that matters: it goes to C = 1."""
     summary = train(tmp_path, loss="capacity", epochs=20, set=("gamma=1e4", "capacity=1", "capacity_steps=0"))
@@ -90,6 +84,7 @@ def test_without_the_kl_term_sigma_shrinks(tmp_path):
     assert without["mmd2_to_prior"] > 3 * with_kl["mmd2_to_prior"]
 
 
+@pytest.mark.usefixtures("_no_pictures")
 def test_conditional_codes_do_not_hold_the_label(tmp_path):
     module = script("conditional")
     module.main(module.ConditionalConfig(epochs=40, out=tmp_path))

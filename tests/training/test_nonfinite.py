@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from quick import few_codes, no_pictures
 from recipes import recipe_of
 from tables import enter
 
@@ -118,6 +119,8 @@ def test_where_every_step_is_skipped_the_run_stops():
 
 
 def test_a_good_checkpoint_stays_and_is_gone_on_from_with_skip(monkeypatch, tmp_path):
+    few_codes(monkeypatch)
+    no_pictures(monkeypatch)
     enter(monkeypatch, LOSSES, "burst", BURST)
     np.savez(tmp_path / "rows.npz", x=DATA.x)
     monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
