@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from quick import few_codes, no_pictures
 
 from vae_jax import Bernoulli, Normal
 from vae_jax.commands import train
@@ -32,13 +33,20 @@ def test_there_are_blocks():
 def folder(tmp_path_factory) -> Path:
     """Where a reader is who has run the first command."""
     folder = tmp_path_factory.mktemp("reader")
-    train.main(Config(epochs=1, hidden=(8,), out=folder / "runs" / "digits-vae"))
+    with pytest.MonkeyPatch.context() as patch:
+        few_codes(patch)
+        no_pictures(patch)
+        train.main(Config(epochs=1, hidden=(8,), out=folder / "runs" / "digits-vae"))
     return folder
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[0])
-def test_block_runs(block, folder, monkeypatch):
+@pytest.mark.parametrize("epochs", [1, pytest.param(None, marks=pytest.mark.slow)], ids=["one epoch", "as it stands"])
+def test_block_runs(block, epochs, folder, monkeypatch):
+    """Quickly, with one epoch in the place of each number of epochs in it."""
     monkeypatch.chdir(folder)
+    if epochs:
+        block = re.sub(r"\bepochs=\d+", f"epochs={epochs}", block)
     # A reader's interpreter is not as strict as the tests': rank promotion is jax's default there.
     with jax.numpy_rank_promotion("allow"):
         exec(compile(block, "README.md", "exec"), {})
