@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -45,25 +45,36 @@ def parts(name: str) -> Parts:
     return Parts(recipe, params, own, batch_loss, jax.jit(jax.value_and_grad(batch_loss, has_aux=True)))
 
 
-def expect_agreement_with_eager(name: str, key: jax.Array, *transformed: Callable) -> None:
-    """The value and the gradient of two batches, transformed, are those of each batch with nothing compiled."""
-    _, params, own, loss, _ = parts(name)
-    gradient = jax.value_and_grad(lambda params, key, data: loss(params, own, key, data)[0])
-    keys = jax.random.split(key, 2)
-    halves = jax.tree.map(lambda leaf: jnp.asarray(leaf).reshape(2, 8, *leaf.shape[1:]), DATA)
+def halves() -> Examples:
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf).reshape(2, 8, *leaf.shape[1:]), DATA)
+
+
+def gradient_of(name: str) -> Callable:
+    _, _, own, loss, _ = parts(name)
+    return jax.value_and_grad(lambda params, key, data: loss(params, own, key, data)[0])
+
+
+@cache
+def eager(name: str) -> tuple[Any, Any]:
+    """The value and the gradient of each of two batches, with nothing compiled: once for all tests of a loss."""
+    keys = jax.random.split(jax.random.key(20), 2)
     single = [
-        gradient(params, jax.random.clone(keys)[i], jax.tree.map(lambda leaf, i=i: leaf[i], halves)) for i in (0, 1)
+        gradient_of(name)(parts(name).params, keys[i], jax.tree.map(lambda leaf, i=i: leaf[i], halves()))
+        for i in (0, 1)
     ]
-    eager = jax.tree.map(lambda *leaves: jnp.stack(leaves), *single)
-    for transform in transformed:
-        found = transform(gradient)(params, jax.random.clone(keys), halves)
-        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4), found, eager)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *single)
+
+
+def expect_agreement_with_eager(name: str, transform: Callable) -> None:
+    """The value and the gradient of two batches, transformed, are those of each batch with nothing compiled."""
+    found = transform(gradient_of(name))(parts(name).params, jax.random.split(jax.random.key(20), 2), halves())
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4), found, eager(name))
 
 
 @pytest.mark.parametrize("name", LOSSES, scope="class")
 class TestEveryLoss:
-    def test_value_and_gradient_agree_under_jit_and_vmap(self, name, key):
-        expect_agreement_with_eager(name, key, lambda gradient: jax.jit(jax.vmap(gradient, (None, 0, 0))))
+    def test_value_and_gradient_agree_under_jit_and_vmap(self, name):
+        expect_agreement_with_eager(name, lambda gradient: jax.jit(jax.vmap(gradient, (None, 0, 0))))
 
     def test_gradient_is_finite_also_at_extremes(self, name, key):
         _, params, own, _, compiled = parts(name)
@@ -132,8 +143,8 @@ class TestEveryLoss:
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
-def test_value_and_gradient_agree_under_pmap(name, key):
-    expect_agreement_with_eager(name, key, lambda gradient: jax.pmap(gradient, in_axes=(None, 0, 0)))
+def test_value_and_gradient_agree_under_pmap(name):
+    expect_agreement_with_eager(name, lambda gradient: jax.pmap(gradient, in_axes=(None, 0, 0)))
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
@@ -141,7 +152,7 @@ def test_learns_digits(name, key):
     digits = load("digits")
     recipe = recipe_of(name, shape=(8, 8, 1), classes=10, batch_size=100)
     hyper = hyperparameters(recipe, learning_rate=3e-3)
-    run = jax.jit(partial(training.run, recipe, epochs=10))
+    run = jax.jit(partial(training.run, recipe, epochs=4))
     state, metrics = run(jax.random.clone(key), hyper, digits.train)
     assert np.isfinite(metrics["loss"]).all()
     before, after = (
@@ -152,14 +163,14 @@ def test_learns_digits(name, key):
     assert np.isfinite([after["distortion"], after["mean_squared_error"]]).all()
 
 
-@pytest.mark.parametrize("name", one_of("vae", "factor"))
+@pytest.mark.parametrize("name", one_of("factor"))
 def test_a_population_trains_on_images_as_large_as_sprites(name, key):
     """Under `vmap` over its own hyperparameters: each member is the run with those values."""
     recipe = recipe_of(name, shape=(64, 64, 1))
     data = Examples((np.arange(24 * 64 * 64).reshape(24, 64, 64, 1) % 7 < 3).astype(np.float32), DATA.y[:8].repeat(3))
     plain = hyperparameters(recipe)
     hypers = {name: jnp.stack([value, 1.5 * value]) for name, value in plain.items()}
-    run = partial(training.run, recipe, epochs=2)
+    run = partial(training.run, recipe, epochs=1)
     keys = jax.random.split(key, 2)
     _, metrics = jax.jit(jax.vmap(run, (0, 0, None)))(jax.random.clone(keys), hypers, data)
     _, single = jax.jit(run)(keys[0], plain, data)
