@@ -46,15 +46,16 @@ def test_every_layout_gives_the_single_runs(devices, within, over):
         jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), found.state(index), state)
 
 
-def test_eight_devices_give_the_single_runs():
-    """Three members on eight devices, and eleven, with each way over them."""
+@pytest.mark.parametrize("over", [sweep.OVER, pytest.param(sweep.OVER[::-1], marks=pytest.mark.slow)])
+def test_eight_devices_give_the_single_runs(over):
+    """Three members on eight devices, and eleven, each with a way over them."""
     program = (
         "import jax; jax.config.update('jax_num_cpu_devices', 8)\n"
         "import json, sys; sys.path.insert(0, 'tests/training')\n"
         "from test_sweep import *\n"
         "who = MEMBERS.take([0, 1, 2] * 4)\n"
         "found = [sweep.sweep(RECIPE, part, DATA, epochs=2, progress=False, over=over)\n"
-        "         for part in (MEMBERS, who.take(range(11))) for over in sweep.OVER]\n"
+        f"         for part, over in zip((MEMBERS, who.take(range(11))), {over})]\n"
         "print(len(jax.devices()), json.dumps([part.metrics['loss'].tolist() for part in found]))"
     )
     printed = subprocess.run(
