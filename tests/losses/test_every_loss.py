@@ -58,10 +58,8 @@ def gradient_of(name: str) -> Callable:
 def eager(name: str) -> tuple[Any, Any]:
     """The value and the gradient of each of two batches, with nothing compiled: once for all tests of a loss."""
     keys = jax.random.split(jax.random.key(20), 2)
-    single = [
-        gradient_of(name)(parts(name).params, keys[i], jax.tree.map(lambda leaf, i=i: leaf[i], halves()))
-        for i in (0, 1)
-    ]
+    batches = [jax.tree.map(lambda leaf, i=i: leaf[i], halves()) for i in (0, 1)]
+    single = [gradient_of(name)(parts(name).params, keys[i], batch) for i, batch in enumerate(batches)]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *single)
 
 
