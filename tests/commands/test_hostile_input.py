@@ -15,6 +15,7 @@ from vae_jax.runs.config import check_config
 from vae_jax.runs.folder import Folder, read_config
 
 SETTINGS = {"deadline": None, "database": None, "derandomize": True, "suppress_health_check": [*HealthCheck]}
+TRIALS = [150, pytest.param(500, marks=pytest.mark.slow)]
 FLAGS = [f"--{name.replace('_', '-')}" for name in (*Config.__annotations__, *SweepConfig.__annotations__)]
 WORDS = st.one_of(
     st.sampled_from(("1", "0", "-1", "1e999", "nan", "inf", "1e-400", "0x10", "1_000", "9" * 20, "normal", "label")),
@@ -33,8 +34,9 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("kind", [Config, SweepConfig])
-def test_any_command_line_is_right_or_refused(kind, monkeypatch, capsys):
-    @settings(max_examples=500, **SETTINGS)
+@pytest.mark.parametrize("trials", TRIALS)
+def test_any_command_line_is_right_or_refused(kind, trials, monkeypatch, capsys):
+    @settings(max_examples=trials, **SETTINGS)
     @given(st.lists(st.tuples(st.sampled_from(FLAGS), st.lists(WORDS, max_size=2)), min_size=1, max_size=3))
     @example([("--hidden", ["99999999999999999999"])])
     @example([("--epochs", ["1e999"])])
@@ -53,11 +55,12 @@ def test_any_command_line_is_right_or_refused(kind, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("kind", [Config, SweepConfig])
-def test_any_configuration_is_right_or_refused(kind, tmp_path):
+@pytest.mark.parametrize("trials", TRIALS)
+def test_any_configuration_is_right_or_refused(kind, trials, tmp_path):
     with Folder(tmp_path, kind(out=tmp_path)):
         saved = json.loads((tmp_path / "config.json").read_text())
 
-    @settings(max_examples=500, **SETTINGS)
+    @settings(max_examples=trials, **SETTINGS)
     @given(st.one_of(st.dictionaries(st.sampled_from([*saved, "new"]), VALUES, min_size=1, max_size=3), VALUES))
     @example({"hidden": [10**30]})
     @example({"set": ["beta=1"]})

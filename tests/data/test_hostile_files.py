@@ -80,8 +80,9 @@ def hostile(draw) -> tuple[str, bytes]:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_any_file_is_right_or_refused(tmp_path):
-    @settings(max_examples=1000, deadline=None, database=None, derandomize=True, suppress_health_check=[*HealthCheck])
+@pytest.mark.parametrize("trials", [300, pytest.param(1000, marks=pytest.mark.slow)])
+def test_any_file_is_right_or_refused(trials, tmp_path):
+    @settings(max_examples=trials, deadline=None, database=None, derandomize=True, suppress_health_check=[*HealthCheck])
     @given(hostile())
     def throw(made):
         suffix, content = made

@@ -108,8 +108,16 @@ def prepare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "draw_epoch", lambda *_, **__: None)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-@pytest.mark.parametrize(("point", "when"), POINTS)
+def each_point() -> list:
+    """Every point for a run and for a sweep, which go by the same code: in turns quick, and slow for the other."""
+    return [
+        pytest.param(name, *point, marks=() if index % 2 == turn else pytest.mark.slow)
+        for index, point in enumerate(POINTS)
+        for turn, name in enumerate(CONFIGS)
+    ]
+
+
+@pytest.mark.parametrize(("name", "point", "when"), each_point())
 def test_cut_anywhere_it_comes_to_the_same_bytes(name, point, when, uncut, monkeypatch, tmp_path):
     """At the first, a middle and a late call, one after another on the same folder."""
     prepare(monkeypatch)

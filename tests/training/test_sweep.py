@@ -33,9 +33,14 @@ def singles():
     return [run(Keys(int(seed)).train, MEMBERS.hyper(i), DATA) for i, seed in enumerate(MEMBERS.seeds)]
 
 
-@pytest.mark.parametrize("devices", [1, 2])
-@pytest.mark.parametrize("within", sweep.WITHIN)
-@pytest.mark.parametrize("over", sweep.OVER)
+def layouts() -> list:
+    """All; those that differ from two others only in how the two are put together are slow."""
+    quick = [("shard_map", within, 2) for within in sweep.WITHIN] + [("pmap", "vmap", 2), ("shard_map", "loop", 1)]
+    every = [(over, within, devices) for over in sweep.OVER for within in sweep.WITHIN for devices in (1, 2)]
+    return [pytest.param(*one, marks=() if one in quick else pytest.mark.slow) for one in every]
+
+
+@pytest.mark.parametrize(("over", "within", "devices"), layouts())
 def test_every_layout_gives_the_single_runs(devices, within, over):
     """Three members do not divide over two devices: what fills the gap is never reported."""
     how = {"devices": jax.devices()[:devices], "within": within, "over": over}
