@@ -190,9 +190,14 @@ def test_the_published_rows_are_commands_of_this_program():
 def test_the_benchmark_sets_each_figure_beside_its_peer(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", jax.local_device_count)  # their number is fixed by now
     module = script("benchmark")
-    module.main(module.Config(members=(2,), images=256, repeats=1, out=tmp_path))
+    parts = tuple(part for part in module.GROUPS if part != "command")
+    module.main(
+        module.Config(only=parts, members=(2,), batches=(64,), images=256, repeats=1, peers=False, out=tmp_path)
+    )
     rows = json.loads((tmp_path / "benchmark.json").read_text())["rows"]
-    peers = {module.SINGLE, module.PRODUCTS, module.EPOCH}
-    assert {row["peer"] for row in rows} == peers <= {row["what"] for row in rows}
-    assert all(row["ratio_to_peer"] == 1 for row in rows if row["what"] == row["peer"])
-    assert all(row["seconds"] > 0 for row in rows)
+    assert {row["peer"] for row in rows} == {module.SINGLE, module.PRODUCTS, module.EPOCH, module.PYTORCH}
+    assert all(row["speed_to_peer"] == 1 for row in rows if row["what"] == row["peer"])
+    assert all(row["seconds"] > 0 and (row["speed_to_peer"] or 1) > 0 for row in rows)
+    assert (tmp_path / "benchmark.png").exists()
+    with pytest.raises(InputError, match="--only trainings: expected some of training"):
+        module.main(module.Config(only=("trainings",)))
