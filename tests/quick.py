@@ -19,4 +19,4 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take longer than the rest."""
     drawn = (plots, "draw_all"), (plots, "loss_curves"), (trainer, "draw_epoch"), (sweep_command, "draw")
     for module, name in drawn:
-        monkeypatch.setattr(module, name, lambda *_: None)
+        monkeypatch.setattr(module, name, lambda *_, **__: None)

@@ -78,7 +78,7 @@ def test_members_do_not_share_batches():
 
 
 def test_the_command_divides_each_batch_and_goes_on_with_other_devices(tmp_path, monkeypatch):
-    monkeypatch.setattr(jax.config, "update", lambda *_: None)  # the devices of this process are there already
+    monkeypatch.setattr(jax.config, "update", lambda *_, **__: None)  # the devices of this process are there already
 
     def run(*flags):
         monkeypatch.setattr(sys, "argv", [*TRAIN, *map(str, flags)])
@@ -100,7 +100,7 @@ def test_the_command_divides_each_batch_and_goes_on_with_other_devices(tmp_path,
     ],
 )
 def test_devices_that_cannot_be_had_are_one_plain_line(flags, said, tmp_path, monkeypatch):
-    monkeypatch.setattr(jax.config, "update", lambda *_: None)
+    monkeypatch.setattr(jax.config, "update", lambda *_, **__: None)
     monkeypatch.setattr(sys, "argv", [*TRAIN, *flags, "--out", str(tmp_path / "none")])
     with pytest.raises(SystemExit) as stop:
         run_command(train_command.main, train_command.CONFIG, "")

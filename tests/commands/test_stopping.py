@@ -49,8 +49,8 @@ PICTURES = {
     False: """
 import time
 from vae_jax import plots
-trainer.draw_epoch = lambda *_: time.sleep(0.1)
-plots.draw_all = plots.loss_curves = lambda *_: None
+trainer.draw_epoch = lambda *_, **__: time.sleep(0.1)
+plots.draw_all = plots.loss_curves = lambda *_, **__: None
 """,  # an epoch is long enough to be stopped in
 }
 

@@ -35,7 +35,7 @@ SMALL = ("--betas", "0.5", "2", "--seeds", "3", "--epochs", "6", "--hidden", "16
 
 PROGRAM = """
 from vae_jax.commands import cli, sweep
-sweep.draw = lambda *_: None
+sweep.draw = lambda *_, **__: None
 cli.run_command(sweep.main, sweep.CONFIG, "")
 """  # as the script does, without the pictures
 
@@ -231,7 +231,7 @@ def test_a_finished_sweep_whose_checkpoint_is_not_whole_is_trained_again(uncut, 
         path.write_bytes(b"x" + path.read_bytes()[1:])
     with pytest.raises(InputError, match="no checkpoint that is whole"):
         sweep.load(out, beta=2.0)
-    monkeypatch.setattr(sweep_command, "draw", lambda *_: None)
+    monkeypatch.setattr(sweep_command, "draw", lambda *_, **__: None)
     config = replace(read_config(out), out=out, resume=True)
     sweep_command.main(config)
     assert "the checkpoint of the results in" in capsys.readouterr().err
@@ -273,7 +273,7 @@ def test_sizes_and_losses_go_cell_by_cell(tmp_path, monkeypatch):
     config = SweepConfig(epochs=2, hidden=(8,), seeds=1, vary=vary, devices=2, out=tmp_path / "cells")
     with pytest.raises(InputError, match="loss 'capacity' has no hyperparameter 'beta'"):
         sweep_command.main(replace(config, betas=(1.0,)))
-    monkeypatch.setattr(sweep_command, "draw", lambda *_: None)
+    monkeypatch.setattr(sweep_command, "draw", lambda *_, **__: None)
     sweep_command.main(config)
     rows = table(tmp_path / "cells")
     counts = {(row["latent"], row["loss"]): 0 for row in rows}
@@ -382,7 +382,7 @@ def test_two_processes_give_the_table_of_one(uncut, tmp_path):
 )
 def test_what_makes_no_sense_is_one_plain_line(flags, said, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys, "argv", ["sweep.py", "--devices", "2", *flags, "--out", str(tmp_path / "none")])
-    monkeypatch.setattr(jax.config, "update", lambda *_: None)  # the devices of this process are there already
+    monkeypatch.setattr(jax.config, "update", lambda *_, **__: None)  # the devices of this process are there already
     with pytest.raises(SystemExit) as stop:
         run_command(sweep_command.main, SweepConfig, "")
     assert said in str(stop.value.code) and "\n" not in str(stop.value.code)

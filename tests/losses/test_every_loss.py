@@ -23,7 +23,7 @@ def one_of(*names: str) -> list:
     return [pytest.param(name, marks=() if name in names else pytest.mark.slow) for name in LOSSES]
 
 
-LIKE_ANOTHER = {"iwae-stl", "iwae-dreg", "beta-tc-weighted", "beta-vae", "capacity", "free-bits", "info-vae", "dip-i"}
+LIKE_ANOTHER = {"iwae-stl", "beta-tc-weighted", "beta-vae", "dip-i"}
 ONE_OF_EACH_KIND = one_of("vae", "ae", "iwae", "beta-tc", "factor", "wae-mmd")
 
 

@@ -202,7 +202,7 @@ def test_a_full_disk_is_an_error_of_that_save_and_nothing_is_lost(small_disk, lo
             store.save(epoch, first if epoch == 1 else fresh(), ABOUT)
     assert store.steps() == [1]
     if not looks:
-        monkeypatch.setattr(Store, "_expect_room", lambda *_: None)
+        monkeypatch.setattr(Store, "_expect_room", lambda *_, **__: None)
     for _ in range(2):
         with pytest.raises(InputError, match=r"epoch 2 could not be written .*before it are whole"):
             store.save(2, fresh(), ABOUT)
