@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """The programs that `benchmark.py` is held against: the same networks, batches and steps in PyTorch and in pythae.
 
 Needs `pip install -e '.[benchmark]'`. All take images as floats in memory, their best case; ours takes them as bytes.
