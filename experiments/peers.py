@@ -100,7 +100,7 @@ def epoch_of(model: Any, images: np.ndarray, batch: int, batches: Callable, *, l
             loss = model.loss(x)
             loss.backward()
             optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     return epoch
 
