@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -57,7 +58,8 @@ def test_what_crosses_in_a_step_is_the_gradient():
     members = training.grid(recipe)
     population = training.begin(recipe, members, DATA, layout)
     ((key, hyper),) = layout.place((jax.random.key_data(members.keys), members.hypers))
-    order, advance = driver._programs(recipe, layout, 1)
+    programs: Any = driver._programs(recipe, layout, 1)
+    order, advance = programs
     data = layout.share(DATA)
     rows = order(key, 0, data)
     assert rows.sharding.shard_shape(rows.shape) == (2, 4)  # steps, half of a batch of 8
