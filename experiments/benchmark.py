@@ -55,7 +55,7 @@ class Config:
     repeats: int = 5
     """Each figure is the median of so many, taken in turns."""
     peers: bool = True
-    """Whether PyTorch and pythae take part; they need `pip install -e '.[benchmark]'`."""
+    """Whether PyTorch and pythae take part; they need pip install -e '.[benchmark]'."""
     out: Path = Path("runs/benchmark")
     """Folder for benchmark.json and benchmark.png."""
 

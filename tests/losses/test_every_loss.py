@@ -23,6 +23,7 @@ def one_of(*names: str) -> list:
     return [pytest.param(name, marks=() if name in names else pytest.mark.slow) for name in LOSSES]
 
 
+# The formula of each is one of the others' with other numbers or another gradient, which has tests of its own.
 LIKE_ANOTHER = {"iwae-stl", "beta-tc-weighted", "beta-vae", "dip-i"}
 ONE_OF_EACH_KIND = one_of("vae", "ae", "iwae", "beta-tc", "factor", "wae-mmd")
 

@@ -27,9 +27,11 @@ class Background:
         return self
 
     def __exit__(self, kind: type | None, *error: object) -> None:
-        if kind is None:
-            self.wait()
-        self._thread.shutdown(wait=self._needed, cancel_futures=not self._needed)
+        try:
+            if kind is None:
+                self.wait()
+        finally:
+            self._thread.shutdown(wait=self._needed, cancel_futures=not self._needed)
 
     def __call__(self, function: Callable, *args: Any, **options: Any) -> None:
         """Have `function(*args, **options)` called. Its arguments must not change from here on."""
