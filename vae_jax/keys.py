@@ -12,10 +12,13 @@ so that even then the two cannot collide.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from zlib import crc32
 
 import jax
+import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 
 def use(key: Array, name: str) -> Array:
@@ -63,3 +66,13 @@ class Keys:
 
     def _of(self, name: str) -> Array:
         return use(jax.random.key(self.seed), name)
+
+
+def keys_of(seeds: ArrayLike, name: str) -> Array:
+    """One of the uses of `Keys` for each of the seeds `[n]`, by one program: a thousand are as quick as one."""
+    return _keys_of(jnp.asarray(seeds), name)
+
+
+@partial(jax.jit, static_argnames="name")
+def _keys_of(seeds: Array, name: str) -> Array:
+    return jax.vmap(lambda seed: use(jax.random.key(seed), name))(seeds)

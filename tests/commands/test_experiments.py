@@ -186,18 +186,39 @@ def test_the_published_rows_are_commands_of_this_program():
         check_config(Config(**row.choices))
 
 
+def test_the_benchmark_gives_each_figure_beside_its_peer(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+    module, contestants = script("benchmark"), script("contestants")
+    clock = iter(
+        [0, 9, 9, 10, 20, 22, 30, 31, 40, 46, 50, 51, 60, 63, 70, 71]
+    )  # a warm-up, then 2, 6, 3 beside 1, 1, 1
+    monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
+    jobs = [
+        contestants.Job("group", "slow", "quick", 6, "images", lambda: None, memory=lambda: 5_000_000),
+        contestants.Job("group", "quick", "quick", 6, "images", lambda: None),
+    ]
+    slow, quick = module.timed("part", jobs, 3)
+    assert (slow["seconds"], slow["per_second"], slow["speed_to_peer"], slow["memory"]) == (3, 2, 1 / 3, 5_000_000)
+    assert (quick["seconds"], quick["speed_to_peer"], quick["memory"]) == (1, 1, None)
+    assert "slow" in module.report([slow, quick]) and "0.33" in module.report([slow, quick])
+    alone = module.rows_of(jobs[:1], [3.0])[0]
+    assert alone["speed_to_peer"] is None
+    with pytest.raises(InputError, match="--only trainings: expected some of training"):
+        module.main(module.Config(only=("trainings",)))
+
+
 @pytest.mark.slow
-def test_the_benchmark_sets_each_figure_beside_its_peer(tmp_path, monkeypatch):
+def test_the_benchmark_runs(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
     monkeypatch.setattr(os, "cpu_count", jax.local_device_count)  # their number is fixed by now
-    module = script("benchmark")
+    module, contestants = script("benchmark"), script("contestants")
     parts = tuple(part for part in module.GROUPS if part != "command")
     module.main(
         module.Config(only=parts, members=(2,), batches=(64,), images=256, repeats=1, peers=False, out=tmp_path)
     )
     rows = json.loads((tmp_path / "benchmark.json").read_text())["rows"]
-    assert {row["peer"] for row in rows} == {module.SINGLE, module.PRODUCTS, module.EPOCH, module.PYTORCH}
+    peers = {contestants.SINGLE, contestants.PRODUCTS, contestants.EPOCH, contestants.PYTORCH, "the MNIST program"}
+    assert {row["peer"] for row in rows} == peers
     assert all(row["speed_to_peer"] == 1 for row in rows if row["what"] == row["peer"])
     assert all(row["seconds"] > 0 and (row["speed_to_peer"] or 1) > 0 for row in rows)
     assert (tmp_path / "benchmark.png").exists()
-    with pytest.raises(InputError, match="--only trainings: expected some of training"):
-        module.main(module.Config(only=("trainings",)))

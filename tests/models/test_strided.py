@@ -140,21 +140,20 @@ def test_strided_layer_has_flaxs_parameters(key):
     assert jax.tree.map(jnp.shape, own) == jax.tree.map(jnp.shape, flaxs)
 
 
-def conv_program(shape, batch=6):
+def conv_program(shape, batch=6, platform="cpu"):
     """The gradient of a batch through `--model conv`, lowered."""
     model = VAE(*NETWORKS["conv"].build(NetworkConfig(shape, 2, (16,))))
     params = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros(shape))
     loss = lambda params, x: model.decode(params, model.encode(params, x).mean).mean.sum()
     grad = jax.grad(lambda params, x: jax.vmap(loss, (None, 0))(params, x).mean())
-    return jax.jit(grad).lower(params, jax.ShapeDtypeStruct((batch, *shape), jnp.float32)).as_text()
+    images = jax.ShapeDtypeStruct((batch, *shape), jnp.float32)
+    return jax.jit(grad).trace(params, images).lower(lowering_platforms=(platform,)).as_text()
 
 
-def test_no_convolution_on_cpu():
+@pytest.mark.parametrize(("platform", "native"), [("cpu", False), ("cuda", False), ("tpu", True)])
+def test_each_platform_takes_the_form_that_is_fast_there(platform, native):
     """XLA's CPU convolutions crawl inside a compiled loop; the networks must not fall back to them."""
-    if jax.default_backend() != "cpu":
-        pytest.skip("the native convolution is right on accelerators")
-    program = conv_program((28, 28, 1))
-    assert "dot_general" in program and "stablehlo.convolution" not in program
+    assert ("stablehlo.convolution" in conv_program((28, 28, 1), platform=platform)) == native
 
 
 def test_a_batch_is_not_moved_between_layers():

@@ -15,7 +15,7 @@ from recipes import DATA, recipe_of
 from vae_jax import Normal, training
 from vae_jax.data import PREPROCESS
 from vae_jax.evaluation import elbo_means, encode_all
-from vae_jax.keys import Keys, use
+from vae_jax.keys import Keys, keys_of, use
 from vae_jax.losses import LOSSES
 
 
@@ -77,6 +77,12 @@ def test_a_seed_has_a_key_for_each_use_and_no_two_seeds_share_one():
     uses = [name for name in vars(Keys) if isinstance(vars(Keys)[name], property)]
     keys = [jax.random.key_data(getattr(Keys(seed), name)) for seed in range(50) for name in uses]
     expect_apart(np.stack(keys))
+
+
+def test_many_seeds_have_the_keys_that_each_has_alone():
+    seeds = np.array([0, 1, 7, 2**31 - 1, 2**31, 2**32 - 1], np.int64)
+    alone = jnp.stack([Keys(int(seed)).train for seed in seeds])
+    assert np.array_equal(jax.random.key_data(keys_of(seeds, "train")), jax.random.key_data(alone))
 
 
 def test_names_of_uses_have_hashes_of_their_own(key):

@@ -5,13 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from vae_jax.errors import InputError
-from vae_jax.keys import Keys
+from vae_jax.keys import keys_of
 from vae_jax.training.recipe import Hyper, Recipe, hyperparameters
 
 
@@ -39,8 +38,7 @@ class Members:
 
     def keys_for(self, use: str) -> Array:
         """The keys of one of the uses of `Keys`, `[n]`."""
-        data = [np.asarray(jax.random.key_data(getattr(Keys(int(seed)), use))) for seed in self.seeds]
-        return jax.random.wrap_key_data(jnp.asarray(np.stack(data)))
+        return keys_of(self.seeds, use)
 
     def hyper(self, index: int) -> Hyper:
         """The hyperparameters of one run."""

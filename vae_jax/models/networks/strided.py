@@ -1,8 +1,10 @@
 """4×4 convolutions of stride 2, down and up, in the form that each backend runs fastest.
 
 Inside a compiled loop XLA's CPU backend takes a naive path for convolutions (jax issue 12868), and the dilation of a
-transposed one is slow there in any case. On CPU all are therefore one matrix product and four shifted adds, with the
-batch innermost, where the product's long axis belongs. GPU and TPU take the native convolution.
+transposed one is slow there in any case. All are therefore one matrix product and four shifted adds, with the batch
+innermost, where the product's long axis belongs. NVIDIA's GPUs take the same form: on an H200 a step of Burgess's
+network at 64×64 takes 0.87 ms with it and 1.17 ms with cuDNN's convolutions (batch 128), or 3.0 and 4.9 ms (batch
+1,024). TPUs and other devices take the native convolution.
 
 A convolution, its transpose and the gradient of its kernel are the three derivatives of one form, linear in each of
 x `[c, 2h, 2w]`, kernel `[4, 4, c, f]` and y `[f, h, w]`:
@@ -80,7 +82,7 @@ def _contract(x: Array, kernel: Array) -> Array:
     c, f = kernel.shape[2:]
     if c < NARROW:
         return _mix(kernel.reshape(16 * c, f).T, _patches(x))
-    return _shift_add(_mix(_blocks(kernel).T, _space_to_depth(x)))
+    return _shift_add(_mix(_transposed_blocks(kernel), _space_to_depth(x)))
 
 
 def _spread(y: Array, kernel: Array) -> Array:
@@ -90,11 +92,11 @@ def _spread(y: Array, kernel: Array) -> Array:
     return _depth_to_space(_mix(_blocks(kernel), _shift_stack(y)))
 
 
-def _correlate(x: Array, y: Array) -> Array:
+def _correlate(x: Array, y: Array, *, divided: bool = False) -> Array:
     c, f = x.shape[0], y.shape[0]
     if c < NARROW:
-        return _inner(_patches(x), y).reshape(4, 4, c, f)
-    blocks = _inner(_space_to_depth(x), _shift_stack(y))
+        return _inner(_patches(x), y, divided).reshape(4, 4, c, f)
+    blocks = _inner(_space_to_depth(x), _shift_stack(y), divided)
     return blocks.reshape(2, 2, c, 2, 2, f).transpose(3, 0, 4, 1, 2, 5).reshape(4, 4, c, f)
 
 
@@ -104,14 +106,26 @@ def _blocks(kernel: Array) -> Array:
     return kernel.reshape(2, 2, 2, 2, c, f).transpose(1, 3, 4, 0, 2, 5).reshape(4 * c, 4 * f)
 
 
+def _transposed_blocks(kernel: Array) -> Array:
+    """The transpose of `_blocks`, laid out so in memory: XLA's product of a matrix read backwards takes longer."""
+    c, f = kernel.shape[2:]
+    return kernel.reshape(2, 2, 2, 2, c, f).transpose(0, 2, 5, 1, 3, 4).reshape(4 * f, 4 * c)
+
+
 def _mix(weights: Array, x: Array) -> Array:
     """`[i, j]`, `[j, …]` -> `[i, …]`."""
     return lax.dot_general(weights, x, (((1,), (0,)), ((), ())))
 
 
-def _inner(one: Array, other: Array) -> Array:
-    """`[i, …]`, `[j, …]` -> `[i, j]`, the sum over the rest."""
-    rest = tuple(range(1, one.ndim))  # not flattened: a batch that is sharded over devices stays so
+def _inner(one: Array, other: Array, divided: bool) -> Array:
+    """`[i, …]`, `[j, …]` -> `[i, j]`, the sum over the rest.
+
+    XLA copies an operand before it sums over several axes, so they are merged; unless the batch is `divided` over
+    devices, which would have to gather it first.
+    """
+    if not divided:
+        one, other = (array.reshape(array.shape[0], -1) for array in (one, other))
+    rest = tuple(range(1, one.ndim))
     return lax.dot_general(one, other, ((rest, rest), ((), ())))
 
 
@@ -205,8 +219,11 @@ def _bind(primitive: Primitive, one: Array, other: Array) -> Array:
     return primitive.bind(*arrays, members=0)
 
 
-def _primitive(name: str, on_cpu: Callable, native: Callable) -> Primitive:
-    """A primitive of two arguments, by its two implementations for one member."""
+def _primitive(name: str, products: Callable, native: Callable, divided: Callable | None = None) -> Primitive:
+    """A primitive of two arguments, by its implementations for one member.
+
+    `divided` is that of the products where XLA divides a batch over devices, if another.
+    """
     primitive = Primitive(name)
 
     def lifted(function, one, other, *, members):
@@ -219,10 +236,25 @@ def _primitive(name: str, on_cpu: Callable, native: Callable) -> Primitive:
 
     primitive.def_abstract_eval(abstract)
     primitive.def_impl(jax.jit(primitive.bind, static_argnames="members"))
-    for function, platform in ((native, None), (on_cpu, "cpu")):
-        rule = mlir.lower_fun(partial(lifted, function), multiple_results=False)
-        mlir.register_lowering(primitive, rule, platform)
+
+    def lower(function):
+        return mlir.lower_fun(partial(lifted, function), multiple_results=False)
+
+    def lower_products(context, *args, **params):
+        several = divided is not None and _divides(context.module_context.axis_context)
+        return lower(divided if several else products)(context, *args, **params)
+
+    mlir.register_lowering(primitive, lower(native))
+    for platform in ("cpu", "cuda"):
+        mlir.register_lowering(primitive, lower_products, platform)
     return primitive
+
+
+def _divides(context) -> bool:
+    """Whether XLA divides the arrays of a program over devices. Inside `shard_map` they are divided already."""
+    if hasattr(context, "manual_axes"):
+        return set(context.manual_axes) != set(context.mesh.axis_names)
+    return context.num_devices > 1
 
 
 def _flat(function: Callable, *which: int) -> Callable:
@@ -259,7 +291,12 @@ def _batch(primitive: Primitive, image: int, arrays, dims, *, members: int):
 
 contract_p = _primitive("contract", _flat(_contract, 0), _flat(_contract_native, 0))
 spread_p = _primitive("spread", _flat(_spread, 0), _flat(_spread_native, 0))
-correlate_p = _primitive("correlate", _flat(_correlate, 0, 1), _flat(_correlate_native, 0, 1))
+correlate_p = _primitive(
+    "correlate",
+    _flat(_correlate, 0, 1),
+    _flat(_correlate_native, 0, 1),
+    divided=_flat(partial(_correlate, divided=True), 0, 1),
+)
 
 
 def _plus(x, bias):
