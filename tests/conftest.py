@@ -12,7 +12,9 @@ from pathlib import Path
 
 CACHE = Path(__file__).parent.parent / ".pytest_cache" / "xla"
 LARGE = 1_600_000_000  # bytes of a worker
-UNOPTIMISED = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+UNOPTIMISED = (
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false"
+)
 
 os.environ["TQDM_DISABLE"] = "1"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
