@@ -16,7 +16,7 @@ from recipes import DATA, recipe_of
 from vae_jax import training
 from vae_jax.commands import train as train_command
 from vae_jax.commands.cli import run_command
-from vae_jax.training import driver
+from vae_jax.training import feed
 from vae_jax.training.layout import BATCH, Layout, lay_out
 
 ROOT = Path(__file__).parent.parent.parent
@@ -58,7 +58,7 @@ def test_what_crosses_in_a_step_is_the_gradient():
     members = training.grid(recipe)
     population = training.begin(recipe, members, DATA, layout)
     ((key, hyper),) = layout.place((jax.random.key_data(members.keys), members.hypers))
-    programs: Any = driver._programs(recipe, layout, 1)
+    programs: Any = feed._resident_programs(recipe, layout, 1)
     order, advance = programs
     data = layout.share(DATA)
     rows = order(key, 0, data)

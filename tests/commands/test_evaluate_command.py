@@ -140,6 +140,7 @@ def test_a_sweep_of_unlike_models_is_measured(tmp_path, capsys):
     assert "negative_log_likelihood" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_no_pictures")
 def test_a_prior_without_a_rate_of_each_latent(tmp_path):
     sweep = {**SMALL, "betas": (1.0,), "seeds": 2, "devices": 2, "prior": "mixture", "out": tmp_path / "sweep"}

@@ -131,9 +131,9 @@ class TestEveryLoss:
         without = DATA._replace(y=None)
         if recipe.loss.conditional:
             with pytest.raises(ValueError, match="takes a label of 3 classes; got none"):
-                loss(params, own, key, without)
+                jax.eval_shape(loss, params, own, key, without)
         else:
-            assert np.isfinite(loss(params, own, key, without)[0])
+            assert jax.eval_shape(loss, params, own, key, without)[0].shape == ()
 
     def test_says_what_it_is(self, name, key):
         del key

@@ -1,5 +1,6 @@
 """What the four parts do together."""
 
+import re
 from functools import partial
 
 import flax.linen as nn
@@ -11,8 +12,10 @@ import pytest
 from recipes import CLASSES, DATA, recipe_of
 
 from vae_jax import StandardNormal, training
-from vae_jax.models import LIKELIHOODS, PRIORS, VAE, DenseDecoder, DenseEncoder
-from vae_jax.training import hyperparameters
+from vae_jax.data import Examples
+from vae_jax.losses import LOSSES
+from vae_jax.models import LIKELIHOODS, NETWORKS, PRIORS, VAE, DenseDecoder, DenseEncoder, NetworkConfig
+from vae_jax.training import Recipe, hyperparameters
 
 
 def test_generate_draws_the_same_codes_from_the_same_key(key):
@@ -73,3 +76,28 @@ def test_any_encoder_serves_that_returns_a_distribution(key):
     assert model.generate(jax.random.key(1), state.params, 3).shape == (3, 4, 4, 1)
     with pytest.raises(TypeError, match=r"the encoder must return a distribution.*got .*Array"):
         VAE(Coordinates(), decoder).init(jax.random.key(0), data.x[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "network"), [("vae", "dense"), ("cvae", "dense"), ("vae", "conv"), ("factor", "dense")]
+)
+def test_networks_compute_in_half_precision_and_all_else_in_single(name, network, key):
+    """Every product of encoder and decoder takes bfloat16; the loss, its terms, gradients and the state are float32."""
+    shape, loss = (8, 8, 1), LOSSES[name]
+    config = NetworkConfig(shape, 2, (16,), posterior=loss.posterior, classes=3 if loss.conditional else 0)
+    networks = NETWORKS[network].build(config)
+    single, half = (Recipe(model=VAE(*networks, dtype=dtype), loss=loss, batch_size=4) for dtype in (None, "bfloat16"))
+    x = jax.random.uniform(key, (4, *shape))
+    data = Examples(x, jnp.arange(4, dtype=jnp.int32) % 3)
+    state = training.init(half, jax.random.key(1), data)
+    hyper = training.hyperparameters(half)
+    step = jax.jit(training.step, static_argnums=0)
+    program = step.lower(half, state, jax.random.key(2), hyper, data).as_text()
+    products = re.findall(r"stablehlo\.dot_general.*?: \((tensor<[^>]*>), (tensor<[^>]*>)\)", program)
+    of_networks = [pair for pair in products if "bf16" in pair[0] and "bf16" in pair[1]]
+    assert of_networks and (of_networks == products or name == "factor")  # whose critic is no network of the model
+    new, metrics = step(half, state, jax.random.key(2), hyper, data)
+    assert {leaf.dtype for leaf in jax.tree.leaves(new) if jnp.issubdtype(leaf.dtype, jnp.floating)} == {jnp.float32}
+    _, expected = step(single, state, jax.random.key(2), hyper, data)
+    assert {value.dtype for value in metrics.values()} == {np.dtype("float32")}
+    assert 0 < abs(metrics["loss"] - expected["loss"]) < 1e-2 * abs(expected["loss"])

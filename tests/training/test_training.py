@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax._src.array import ArrayImpl
 
 from vae_jax import losses, training
 from vae_jax.data import Examples, dynamic
@@ -21,10 +22,10 @@ from vae_jax.training import (
     fit,
     grid,
     hyperparameters,
-    layout,
+    lay_out,
     train_one,
 )
-from vae_jax.training.driver import part_of_epoch
+from vae_jax.training.feed import part_of_epoch
 
 
 def small_recipe(**changes) -> Recipe:
@@ -200,30 +201,27 @@ def test_a_single_run_that_diverges_says_where(data):
         train_one(recipe, grid(recipe), bad, epochs=2)
 
 
-def test_an_epoch_of_eight_models_fetches_metrics_alone(data, monkeypatch):
-    """States stay on the devices: every byte that comes to the host is counted."""
+@pytest.mark.parametrize(("models", "over"), [(8, "shard_map"), (64, "shard_map"), (64, "pmap")])
+def test_an_epoch_of_a_population_fetches_metrics_alone(models, over, data, monkeypatch):
+    """States stay on the two devices: whatever way an array takes to the host, its bytes are counted."""
     recipe = small_recipe()
-    members = grid(recipe, seeds=8)
-    fetched = []
-    to_host = layout.to_host
-
-    def counting(tree):
-        found = to_host(tree)
-        fetched.append(sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(found)))
-        return found
-
-    monkeypatch.setattr(layout, "to_host", counting)
-    words = fit(recipe, members, data, epochs=3)
+    members = grid(recipe, seeds=models)
+    fetched, value = [], ArrayImpl._value.fget
+    assert value
+    monkeypatch.setattr(ArrayImpl, "_value", property(lambda array: fetched.append(array.nbytes) or value(array)))
+    words = fit(recipe, members, data, epochs=3, layout=lay_out(models, jax.devices()[:2], over=over))
     next(words)
     fetched.clear()
     word = next(words)
+    found = sum(fetched)
     steps, metrics = training.steps_per_epoch(recipe, data), 4  # loss, negative ELBO, distortion and rate, float32
-    assert sum(fetched) == 8 * (steps * metrics * 4 + 4)  # and one number that says whether the state is finite
-    assert sum(leaf.nbytes for leaf in jax.tree.leaves(word.population.states())) > 50 * sum(fetched[:1])
+    assert found == models * (steps * metrics * 4 + 4)  # and one number that says whether the state is finite
+    fetched.clear()
+    assert sum(leaf.nbytes for leaf in jax.tree.leaves(word.population.states())) == sum(fetched) > 50 * found
 
 
 @pytest.mark.parametrize(("steps", "part"), [(9, 9), (468, 78), (390, 78), (467, 467), (1000, 100), (10_007, 10_007)])
-def test_long_epochs_are_cut_into_equalpart_of_epochs(steps, part):
+def test_long_epochs_are_cut_into_equal_parts(steps, part):
     assert part_of_epoch(steps) == part
 
 

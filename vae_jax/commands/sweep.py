@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from vae_jax import plots
 from vae_jax.commands.devices import devices_of
 from vae_jax.commands.tables import tables
+from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import (
     MEASURES,
     Row,
@@ -42,6 +43,8 @@ DESCRIPTION = f"{__doc__}\n{tables()}"
 
 def main(config: SweepConfig) -> None:
     """Train, measure, draw, and report."""
+    if config.stream:
+        raise InputError("--stream: a sweep keeps its images on the devices; train each model with train.py --stream.")
     devices = devices_of(config, by_default=os.cpu_count() or 1)
     out = config.out or free_folder(Path("runs") / f"{Path(config.data).stem}-sweep", resume=config.resume)
     planned = cells(config)

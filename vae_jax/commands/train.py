@@ -38,7 +38,7 @@ def main(config: Config) -> None:
     _expect_to_divide(config.batch_size, len(devices))
     with Folder(out, replace(config, out=out)) as folder:
         hosts.wait("folder made")
-        summary = train(folder, cell, devices)
+        summary = train(folder, cell, devices, stream=config.stream)
     if hosts.is_first():
         print(report(config, summary, out))
 
@@ -50,12 +50,13 @@ def _expect_to_divide(batch_size: int, devices: int) -> None:
         )
 
 
-def train(folder: Folder, cell: Cell, devices: Sequence[Any] | None = None) -> dict[str, Any]:
+def train(folder: Folder, cell: Cell, devices: Sequence[Any] | None = None, *, stream: bool = False) -> dict[str, Any]:
     """Train, measure and draw; the summary. Several devices share each batch."""
     experiment = cell.experiment
     started = time.perf_counter()
     over = BATCH if devices is not None and len(devices) > 1 else None
-    (finished,) = train_cell(folder, cell, alone=True, devices=devices, over=over, chunk=None)
+    how: Any = {"devices": devices, "over": over, "chunk": None, "stream": stream}
+    (finished,) = train_cell(folder, cell, alone=True, **how)
     seconds = time.perf_counter() - started
     assert finished.population is not None  # a run is restored even where nothing is left to train
     params = finished.population.params(0)

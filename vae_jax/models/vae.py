@@ -6,6 +6,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from vae_jax.distributions.base import Distribution, Support, draw, expect_distribution, mean_of
@@ -39,6 +40,8 @@ class VAE:
       likelihood: those numbers -> distribution over x; a Flax module, or any callable such as `Bernoulli`.
       prior: a distribution over z; a Flax module that gives one (see `models/priors.py`); or `None` for N(0, I) over
         `encoder.latent` dimensions.
+      dtype: in which encoder and decoder compute, as in `jnp.bfloat16`: their parameters and inputs are cast to it, and
+        their outputs to float32, in which all else is computed. None for that of their arguments.
 
     Raises:
       ValueError: no prior, and an encoder that does not say how many latents it has.
@@ -48,6 +51,7 @@ class VAE:
     decoder: nn.Module
     likelihood: nn.Module | Callable[[Array], Distribution] = Bernoulli
     prior: nn.Module | Distribution | None = None
+    dtype: Any = None
 
     def __post_init__(self):
         if self.prior is None and not hasattr(getattr(self.encoder, "latent", None), "__index__"):
@@ -63,7 +67,7 @@ class VAE:
         z = draw(expect_distribution("the encoder", self.encode(params, x, y)), use(key, "code"))
         params["decoder"] = self.decoder.init(use(key, "decoder"), z, *label)
         if isinstance(self.likelihood, nn.Module):
-            h = _apply(self.decoder, params["decoder"], z, y)
+            h = self._apply(self.decoder, params["decoder"], z, y)
             params["likelihood"] = self.likelihood.init(use(key, "likelihood"), h)
         if isinstance(self.prior, nn.Module):
             params["prior"] = self.prior.init(use(key, "prior"), lambda x: self.encode(params, x, y), y)
@@ -71,11 +75,11 @@ class VAE:
 
     def encode(self, params: Params, x: Array, y: Array | None = None) -> Any:
         """q(z|x[, y]), a distribution over `[latent]`."""
-        return _apply(self.encoder, params["encoder"], x, y)
+        return self._apply(self.encoder, params["encoder"], x, y)
 
     def decode(self, params: Params, z: Array, y: Array | None = None) -> Any:
         """p(x|z[, y]), a distribution over x's shape."""
-        h = _apply(self.decoder, params["decoder"], z, y)
+        h = self._apply(self.decoder, params["decoder"], z, y)
         if isinstance(self.likelihood, nn.Module):
             return self.likelihood.apply(params["likelihood"], h)
         return self.likelihood(h)
@@ -119,7 +123,19 @@ class VAE:
 
         return jax.vmap(one)(jax.random.split(use(key, "generate"), n), y)
 
+    def _apply(self, module: nn.Module, params: Any, value: Array, label: Array | None) -> Any:
+        """A network's output, with the label where there is one."""
+        given = () if label is None else (label,)
+        if self.dtype is None:
+            return module.apply(params, value, *given)
+        params, value = _cast((params, value), self.dtype)
+        return _cast(module.apply(params, value, *given), jnp.float32)
 
-def _apply(module: nn.Module, params: Any, value: Array, label: Array | None) -> Any:
-    """A module's output, with the label where there is one."""
-    return module.apply(params, value) if label is None else module.apply(params, value, label)
+
+def _cast(tree: Any, dtype: Any) -> Any:
+    """The floating-point leaves of a tree in another dtype."""
+
+    def one(leaf):
+        return leaf.astype(dtype) if jnp.issubdtype(getattr(leaf, "dtype", int), jnp.floating) else leaf
+
+    return jax.tree.map(one, tree)

@@ -40,8 +40,9 @@ def build(config: Config) -> Experiment:
         classes=dataset.classes if loss.conditional else 0,
         kernel_init=INITIALIZERS[config.initializer],
     )
+    dtype = None if config.precision == "float32" else config.precision
     recipe = Recipe(
-        model=VAE(*network.build(networks), likelihood, PRIORS[config.prior].of(networks)),
+        model=VAE(*network.build(networks), likelihood, PRIORS[config.prior].of(networks), dtype=dtype),
         loss=loss,
         batch_size=config.batch_size,
         preprocess=PREPROCESS[config.preprocess],

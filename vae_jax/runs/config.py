@@ -33,6 +33,7 @@ CHOICES: dict[str, Table] = {
 SIZES = declared({"latent": whole(10), "batch_size": whole(128), "epochs": whole(15)})
 SEEDS = 2**32
 ON_NONFINITE = ("stop", "skip")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,8 @@ class Config:
     (conv)."""
     initializer: str = "lecun"
     """Initial kernels: lecun (variance 1/fan_in) or uniform (within ±1/√fan_in, PyTorch's default)."""
+    precision: str = "float32"
+    """In which the networks compute: float32 or bfloat16. Parameters, losses and the optimiser's state are float32."""
     latent: int = 10
     """Latent dimensions."""
     beta: float | None = None
@@ -88,6 +91,9 @@ class Config:
     update and go on."""
     resume: bool = False
     """Continue the run in --out (by default the newest) from its last checkpoint."""
+    stream: bool = False
+    """Read training images as training goes, with Grain, and keep none but the next few on the device: the same
+    numbers, a little slower. Where they do not fit there, this is what happens; for one model, not for a sweep."""
     devices: int | None = None
     """Devices of this machine to use. A run divides each batch over them, by default over one; a sweep divides its
     models, by default over all, and on a CPU over one for each core."""
@@ -120,7 +126,7 @@ class SweepConfig(Config):
 
 # What may differ between a run and its resumption. What a sweep has already trained stays as it is.
 HOSTS = ("devices", "distributed", "coordinator", "processes", "process")
-FREE = ("out", "resume", "epochs", "manual_dir", "on_nonfinite", *HOSTS)
+FREE = ("out", "resume", "epochs", "manual_dir", "on_nonfinite", "stream", *HOSTS)
 SWEEP_FREE = (
     *(name for name in FREE if name != "epochs"),
     *(f.name for f in fields(SweepConfig) if f.name not in Config.__annotations__),
@@ -182,6 +188,8 @@ def check_config(config: Config) -> None:
         raise InputError(f"--hidden {' '.join(map(str, config.hidden or ()))}: expected widths of at least 1.")
     if not 0 <= config.seed < SEEDS:
         raise InputError(f"--seed {config.seed}: expected a whole number from 0 to 2^32 − 1.")
+    if config.precision not in PRECISIONS:
+        raise InputError(f"--precision {config.precision}: expected one of {', '.join(PRECISIONS)}.")
     if config.on_nonfinite not in ON_NONFINITE:
         raise InputError(f"--on-nonfinite {config.on_nonfinite}: expected one of {', '.join(ON_NONFINITE)}.")
     _expect_to_fit(config)

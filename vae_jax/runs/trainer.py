@@ -23,6 +23,7 @@ from vae_jax.training.driver import Epoch, Population, begin, expect_finite, fit
 from vae_jax.training.experiment import Experiment
 from vae_jax.training.layout import Layout, lay_out
 from vae_jax.training.members import Members, members_of
+from vae_jax.training.memory import data_fit
 from vae_jax.training.pure import steps_per_epoch
 from vae_jax.training.recipe import Recipe
 
@@ -45,7 +46,14 @@ class Finished(NamedTuple):
 
 
 def train_cell(
-    folder: Folder, cell: Cell, *, alone: bool, devices: Sequence[Any] | None, over: str | None, chunk: int | None
+    folder: Folder,
+    cell: Cell,
+    *,
+    alone: bool,
+    devices: Sequence[Any] | None,
+    over: str | None,
+    chunk: int | None,
+    stream: bool = False,
 ) -> list[Finished]:
     """Train what is left to train of a cell.
 
@@ -57,6 +65,7 @@ def train_cell(
       devices: all by default.
       over: how members spread over devices.
       chunk: members trained at a time; by default as many as fit.
+      stream: whether training images are read as training goes, also where they fit on the devices; for one model.
 
     Returns:
       What became of each part.
@@ -65,12 +74,20 @@ def train_cell(
     parts = parts_of(folder.path / "checkpoints", cell, chosen, chunk)
     if alone and len(parts) > 1:
         raise InputError(f"{folder.path / 'checkpoints'} holds parts of another run; delete them to train again.")
-    train = partial(_train_part, folder, experiment=cell.experiment, alone=alone, devices=chosen, over=over)
+    shared: Any = {"alone": alone, "devices": chosen, "over": over, "stream": stream}
+    train = partial(_train_part, folder, experiment=cell.experiment, **shared)
     return [Finished(part) if not alone and part.is_finished() else train(part) for part in parts]
 
 
 def _train_part(
-    folder: Folder, part: Part, *, experiment: Experiment, alone: bool, devices: tuple[Any, ...], over: str | None
+    folder: Folder,
+    part: Part,
+    *,
+    experiment: Experiment,
+    alone: bool,
+    devices: tuple[Any, ...],
+    over: str | None,
+    stream: bool,
 ) -> Finished:
     """Train a part from its last checkpoint, or from the start; validate, save and draw as it goes; measure it."""
     recipe, data, epochs = experiment.recipe, experiment.data, experiment.epochs
@@ -84,10 +101,11 @@ def _train_part(
         raise InputError(f"--epochs {epochs}: {folder.path} has {done} already; expected at least that many.")
     folder.rewind(names, done, part.store.recorded(done).get("rows"))
     part.store.clean_up(newest=done)
+    stream = stream or not data_fit(recipe, data.train, devices)
     validate = _Validation(experiment, members, layout)
     last = time.monotonic()
     with Background("pictures", needed=False) as drawing, Background("checkpoints", needed=True) as saving:
-        for word in fit(recipe, members, data.train, epochs=epochs, start=population):
+        for word in fit(recipe, members, data.train, epochs=epochs, start=population, stream=stream):
             population = word.population
             if alone:
                 expect_finite(population, steps_per_epoch(recipe, data.train))

@@ -5,7 +5,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.data.table import Examples
@@ -13,6 +12,7 @@ from vae_jax.models.vae import Params
 from vae_jax.progress import bar
 from vae_jax.training import pure
 from vae_jax.training.divergence import DivergedError, divergence, means_of, names_of
+from vae_jax.training.feed import Resident, Streamed
 from vae_jax.training.layout import Layout, lay_out
 from vae_jax.training.members import Members
 from vae_jax.training.memory import members_that_fit
@@ -89,6 +89,7 @@ def fit(
     start: Population | None = None,
     layout: Layout | None = None,
     together: int | None = 1,
+    stream: bool = False,
     progress: bool = True,
 ) -> Iterator[Epoch]:
     """Train members up to `epochs`, from wherever they stand, and report after each.
@@ -104,6 +105,8 @@ def fit(
       start: a population to continue from; its buffers are donated.
       layout: how they lie over the devices, by default `lay_out` of all.
       together: epochs between two reports; None for as many short ones as make a call worthwhile.
+      stream: whether the data stay where they are, in memory or a memory-mapped file, and are read batch by batch, with
+        the same numbers; for a single member. By default they lie on each device, whole.
       progress: whether to show a bar.
 
     Yields:
@@ -112,11 +115,9 @@ def fit(
     """
     layout = start.layout if start else layout or lay_out(members.count)
     in_epoch = pure.steps_per_epoch(recipe, data)
-    together = together or epochs_together(in_epoch, epochs)
-    part = part_of_epoch(in_epoch) if together == 1 else together * in_epoch
-    data = layout.share(data)
+    together = 1 if stream else together or epochs_together(in_epoch, epochs)
+    feed = Streamed(recipe, layout, data) if stream else Resident(recipe, layout, data, together)
     who = layout.place((jax.random.key_data(members.keys), members.hypers))
-    order, advance = _programs(recipe, layout, together)
     start = start or begin(recipe, members, data, layout)
     calls, bad, causes = list(start.calls), np.array(start.bad), list(start.causes or [""] * members.count)
     leaves = names_of(calls[0])
@@ -126,13 +127,11 @@ def fit(
     with bar(total=epochs * in_epoch, initial=done * in_epoch, unit="step", progress=progress) as words:
         for index in range(done, epochs, together):
             words.set_description(f"epoch {index + 1}/{epochs}", refresh=False)
-            rows = [order(key, index, data) for key, _ in who]
             parts = []
-            for first in range(0, together * in_epoch, part):
-                results, begun = [], np.int32(index * in_epoch + first)
-                for slot, (key, hyper) in enumerate(who):
-                    now = rows[slot] if part == together * in_epoch else rows[slot][..., first : first + part, :]
-                    calls[slot], result = advance(calls[slot], key, hyper, now, data, begun)
+            for part in feed.parts(index, [key for key, _ in who]):
+                results, begun = [], np.int32(index * in_epoch + part.first)
+                for slot, ((key, hyper), inputs) in enumerate(zip(who, part.inputs, strict=True)):
+                    calls[slot], result = feed.advance(calls[slot], key, hyper, *inputs, begun)
                     results.append(result)
                 metrics, wrong = layout.fetch(results)
                 parts.append(metrics)
@@ -141,7 +140,7 @@ def fit(
                     at, causes[member] = divergence(of_member, leaves, int(wrong[member]))
                     bad[member] = begun + at if at >= 0 else -1
                 words.set_postfix_str(_words(parts[-1], bad), refresh=False)
-                words.update(part)
+                words.update(part.count)
                 if np.all(bad >= 0):
                     break
             values = {name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}
@@ -241,12 +240,6 @@ def expect_finite(population: Population, in_epoch: int) -> None:
         )
 
 
-def part_of_epoch(in_epoch: int, most: int = 100) -> int:
-    """Steps between two updates of progress: the largest divisor up to `most`, so that one program serves all parts."""
-    best = max(count for count in range(1, min(most, in_epoch) + 1) if in_epoch % count == 0)
-    return best if best > most // 4 else in_epoch
-
-
 def epochs_together(in_epoch: int, epochs: int, most: int = 100) -> int:
     """How many short epochs one call of the program runs: the largest divisor of `epochs` within `most` steps."""
     return max(
@@ -265,28 +258,6 @@ def _initial(recipe: Recipe, layout: Layout) -> Callable:
         return pure.init(recipe, jax.random.wrap_key_data(key), data)
 
     return layout.lift(init, 1, 1)
-
-
-@lru_cache(maxsize=16)
-def _programs(recipe: Recipe, layout: Layout, together: int) -> tuple[Callable, Callable]:
-    """Programs for the order of some epochs and for some steps, compiled once for all values."""
-
-    def order(key, index, data):
-        key = jax.random.wrap_key_data(key)
-        if together == 1:
-            return pure.order(recipe, key, index, data)
-        rows = jax.vmap(lambda i: pure.order(recipe, key, index + i, data))(jnp.arange(together))
-        return rows.reshape(-1, rows.shape[-1])
-
-    def advance(state, key, hyper, rows, data, begun):
-        """Some steps; a state that they would leave NaN or infinite stays as it was from then on, step count too."""
-        new, metrics = pure.steps(recipe, state, jax.random.wrap_key_data(key), hyper, data, rows)
-        wrong = pure.first_nonfinite(new)
-        lost = metrics["skipped"] == 1 if recipe.skip_nonfinite else ~jnp.isfinite(metrics["loss"])
-        whole = (wrong < 0) & ~(lost.all() if recipe.skip_nonfinite else lost.any())
-        return pure.choose(whole & (state.step == begun), new, state), (metrics, wrong)
-
-    return layout.lift(order, 1, 2, rows=True), layout.lift(advance, 4, 2, donate=(0,))
 
 
 def _steps_done(layout: Layout, calls: Sequence[State]) -> int:

@@ -77,6 +77,10 @@ class Layout:
         """What all members use, such as the data, copied to each device."""
         return jax.tree.map(lambda leaf: self._put(leaf, WHOLE), tree)
 
+    def place_batches(self, tree: Any) -> Any:
+        """Batches of a single member, leaves `[steps, batch, …]`, on its devices; those that share it divide each."""
+        return jax.tree.map(lambda leaf: self._put(leaf, ROWS if self.over == BATCH else WHOLE), tree)
+
     def place(self, tree: Any) -> list[Any]:
         """Leaves `[count, …]` on the devices: a list with one tree for each call."""
         return [

@@ -23,6 +23,12 @@ def members_that_fit(recipe: Recipe, data: Examples, *, devices: Sequence[Any], 
     return max(int(room // each), 1) * len(devices)
 
 
+def data_fit(recipe: Recipe, data: Examples, devices: Sequence[Any]) -> bool:
+    """Whether each device has room for all the data and one member that trains on them."""
+    need = bytes_per_member(recipe, data, within="loop") + sum(_bytes(leaf) for leaf in jax.tree.leaves(data))
+    return need <= SHARE * device_memory(devices)
+
+
 def expect_to_fit(recipe: Recipe, data: Examples, devices: Sequence[Any]) -> None:
     """Refuse a model that no device has room for, before anything is allocated.
 

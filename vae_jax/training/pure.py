@@ -172,6 +172,17 @@ def steps(recipe: Recipe, state: State, key: Array, hyper: Hyper, data: Examples
     return lax.scan(body, state, rows)
 
 
+def steps_of(
+    recipe: Recipe, state: State, key: Array, hyper: Hyper, batches: Examples, *, data_size: int
+) -> tuple[State, Metrics]:
+    """One step for each of the batches, leaves `[count, batch, …]`, drawn from `data_size` examples; as `steps`."""
+
+    def body(state, batch):
+        return step(recipe, state, key, hyper, batch, data_size=data_size)
+
+    return lax.scan(body, state, batches)
+
+
 def epoch(recipe: Recipe, state: State, key: Array, hyper: Hyper, data: Examples) -> tuple[State, Metrics]:
     """Every full batch once; metrics are `[steps]` each."""
     index = state.step // steps_per_epoch(recipe, data)

@@ -77,7 +77,7 @@ def with_label(h: Array, y: Array | None, classes: int) -> Array:
     if (y is None) != (classes == 0):
         needs, got = ("no label" if classes == 0 else f"a label of {classes} classes"), "none" if y is None else "one"
         raise ValueError(f"this network takes {needs}; got {got}. Set `classes` when it is built.")
-    return h if y is None else jnp.concatenate([h, jax.nn.one_hot(y, classes)])
+    return h if y is None else jnp.concatenate([h, jax.nn.one_hot(y, classes, dtype=h.dtype)])
 
 
 def register(name: str, *, hidden: tuple[int, ...]) -> Callable:

@@ -1,0 +1,98 @@
+"""Examples that are streamed are those that lie on the devices, in the same order and with the same numbers."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from recipes import recipe_of
+
+from vae_jax import training
+from vae_jax.commands import train as train_command
+from vae_jax.data import Examples
+from vae_jax.data.streaming import read_ahead
+from vae_jax.errors import InputError
+from vae_jax.runs import Config, trainer
+from vae_jax.training import feed, lay_out, memory
+from vae_jax.training.layout import BATCH
+
+IMAGES = 90
+DATA = Examples(
+    np.random.RandomState(0).randint(0, 256, (IMAGES, 8, 8, 1)).astype(np.uint8), np.arange(IMAGES, dtype=np.int32) % 3
+)
+
+
+def words(recipe, data=DATA, **how):
+    found = training.fit(recipe, training.grid(recipe), data, epochs=2, progress=False, **how)
+    return [(jax.device_get(word.population.states()), word.metrics) for word in found]
+
+
+@pytest.mark.parametrize("name", ["vae", "beta-tc", "cvae"])  # of an example, of a batch and its data, of a label
+def test_the_numbers_are_those_of_data_on_the_device(name, monkeypatch):
+    recipe = recipe_of(name, shape=(8, 8, 1))
+    monkeypatch.setattr(feed, "PART_BYTES", 4 * recipe.batch_size * 64)  # parts of 4 steps, and one of the rest
+    assert training.steps_per_epoch(recipe, DATA) % 4
+    jax.tree.map(np.testing.assert_array_equal, words(recipe), words(recipe, stream=True))
+
+
+def test_devices_that_share_a_batch_have_its_parts():
+    recipe = recipe_of("vae", shape=(8, 8, 1))
+    layout = lay_out(1, jax.devices()[:2], over=BATCH)
+    ((batches,),) = next(iter(feed.Streamed(recipe, layout, DATA).parts(0, [key_data(recipe, layout)]))).inputs
+    assert batches.x.sharding.shard_shape(batches.x.shape)[1] == recipe.batch_size // 2
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    jax.tree.map(close, words(recipe), words(recipe, stream=True, layout=layout))
+
+
+def key_data(recipe, layout):
+    (key,) = layout.place(jax.random.key_data(training.grid(recipe).keys))
+    return key
+
+
+def test_a_set_three_times_as_large_as_the_memory_is_never_there(tmp_path, monkeypatch):
+    """A memory-mapped file of 30 MB, parts of 0.5 MB: all that lives on the devices stays below a third of it."""
+    np.save(tmp_path / "x.npy", np.random.RandomState(0).randint(0, 256, (20_000, 39, 39, 1)).astype(np.uint8))
+    data = Examples(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    recipe = recipe_of("vae", shape=(39, 39, 1), batch_size=200)
+    monkeypatch.setattr(feed, "PART_BYTES", 500_000)
+    living, one_ahead = [], feed._one_ahead
+
+    def watched(parts):
+        for part in one_ahead(parts):
+            living.append(sum(array.nbytes for array in jax.live_arrays()))
+            yield part
+
+    monkeypatch.setattr(feed, "_one_ahead", watched)
+    before = sum(array.nbytes for array in jax.live_arrays())
+    words(recipe, data, stream=True)
+    assert len(living) > 50 and max(living) - before < data.x.nbytes / 3
+
+
+def test_a_run_streams_what_does_not_fit(tmp_path, monkeypatch):
+    """Told that a device has room for the model and a third of the images, it says the same numbers."""
+    config = Config(hidden=(8,), latent=2, epochs=2)
+    streamed, fit = [], trainer.fit
+    monkeypatch.setattr(trainer, "fit", lambda *args, **how: streamed.append(how["stream"]) or fit(*args, **how))
+
+    def rows(out, **changes):
+        train_command.main(replace(config, out=tmp_path / out, **changes))
+        return (tmp_path / out / "metrics.jsonl").read_bytes()
+
+    resident, asked = rows("resident"), rows("asked", stream=True)
+    monkeypatch.setattr(memory, "device_memory", lambda devices: 120_000.0)
+    assert resident == asked == rows("small")
+    assert streamed == [False, True, True]
+
+
+def test_several_models_do_not_stream():
+    recipe = recipe_of("vae", shape=(8, 8, 1))
+    with pytest.raises(InputError, match="one model at a time"):
+        next(training.fit(recipe, training.grid(recipe, seeds=2), DATA, epochs=1, stream=True, progress=False))
+
+
+def test_reading_ahead_keeps_the_order_and_reads_no_more_than_it_must(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(1000, dtype=np.float32)[:, None])
+    data = Examples(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    order = [np.random.RandomState(i).permutation(1000)[:12].reshape(3, 4) for i in range(30)]
+    found = list(read_ahead(data, order))
+    assert all(np.array_equal(a.x[..., 0], b) and a.y is None for a, b in zip(found, order, strict=True))

@@ -1,0 +1,149 @@
+"""How examples reach the steps: from data that lie on the devices, or as batches read while they train."""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.data.streaming import read_ahead
+from vae_jax.data.table import Examples
+from vae_jax.errors import InputError
+from vae_jax.training import pure
+from vae_jax.training.layout import Layout
+from vae_jax.training.recipe import Recipe
+
+PART = 100  # steps between two updates of progress
+PART_BYTES = 32_000_000  # of a part that is streamed
+
+
+class Part(NamedTuple):
+    """Some steps in a row.
+
+    Attributes:
+      first: the number of the first, counted from the start of the epoch.
+      count: how many.
+      inputs: what `advance` takes of the examples, for each call of the layout.
+    """
+
+    first: int
+    count: int
+    inputs: list[tuple[Any, ...]]
+
+
+class Resident:
+    """Data that lie on the devices, whole; of each epoch, only the order is new.
+
+    Attributes:
+      advance: the program of some steps; see `_advance`.
+    """
+
+    def __init__(self, recipe: Recipe, layout: Layout, data: Examples, together: int):
+        self._in_epoch, self._together = pure.steps_per_epoch(recipe, data), together
+        self._data = layout.share(data)
+        self._order, self.advance = _resident_programs(recipe, layout, together)
+
+    def parts(self, index: int, keys: list[Any]) -> Iterator[Part]:
+        """The steps of the `together` epochs from number `index` on, in parts of one size."""
+        steps = self._together * self._in_epoch
+        part = part_of_epoch(self._in_epoch) if self._together == 1 else steps
+        rows = [self._order(key, index, self._data) for key in keys]
+        for first in range(0, steps, part):
+            now = rows if part == steps else [row[..., first : first + part, :] for row in rows]
+            yield Part(first, part, [(row, self._data) for row in now])
+
+
+class Streamed:
+    """Data that stay where they are; a part of an epoch is on the devices, and the next on its way there.
+
+    The order and the numbers are those of `Resident`.
+
+    Attributes:
+      advance: the program of some steps; see `_advance`.
+
+    Raises:
+      InputError: more than one member, each of which would need its own batches.
+    """
+
+    def __init__(self, recipe: Recipe, layout: Layout, data: Examples):
+        if layout.count > 1:
+            raise InputError("data are streamed for one model at a time; train each by itself, or on larger devices.")
+        self._layout, self._data, self._in_epoch = layout, data, pure.steps_per_epoch(recipe, data)
+        self._order, self.advance = _streamed_programs(recipe, layout, data.x.shape[0])
+        batch_bytes = recipe.batch_size * int(np.prod(data.x.shape[1:])) * data.x.dtype.itemsize
+        self._part = min(max(PART_BYTES // batch_bytes, 1), PART)
+
+    def parts(self, index: int, keys: list[Any]) -> Iterator[Part]:
+        """The steps of epoch number `index`; all parts but the last are of one size."""
+        (key,) = keys
+        rows = self._layout.fetch([self._order(key, index)])[0]
+        starts = range(0, self._in_epoch, self._part)
+        order = [rows[start : start + self._part] for start in starts]
+        batches = map(self._layout.place_batches, read_ahead(self._data, order))
+        for start, now, placed in zip(starts, order, _one_ahead(batches), strict=True):
+            yield Part(start, len(now), [(placed,)])
+
+
+def part_of_epoch(in_epoch: int, most: int = PART) -> int:
+    """Steps between two updates of progress: the largest divisor up to `most`, so that one program serves all parts."""
+    best = max(count for count in range(1, min(most, in_epoch) + 1) if in_epoch % count == 0)
+    return best if best > most // 4 else in_epoch
+
+
+def _one_ahead(iterator: Iterator[Any]) -> Iterator[Any]:
+    """The same items; each is asked for before the one before it is handed out."""
+    waiting = next(iterator, None)
+    while waiting is not None:
+        now, waiting = waiting, next(iterator, None)
+        yield now
+
+
+# Keys go into programs as numbers: the reuse checker counts a key that a loop folds at each step as consumed.
+
+
+@lru_cache(maxsize=16)
+def _resident_programs(recipe: Recipe, layout: Layout, together: int) -> tuple[Callable, Callable]:
+    """Programs for the order of some epochs and for some steps, compiled once for all values."""
+
+    def order(key, index, data):
+        key = jax.random.wrap_key_data(key)
+        if together == 1:
+            return pure.order(recipe, key, index, data)
+        rows = jax.vmap(lambda i: pure.order(recipe, key, index + i, data))(jnp.arange(together))
+        return rows.reshape(-1, rows.shape[-1])
+
+    def steps(state, key, hyper, rows, data):
+        return pure.steps(recipe, state, key, hyper, data, rows)
+
+    advance = layout.lift(_advance(recipe, steps), 4, 2, donate=(0,))
+    return layout.lift(order, 1, 2, rows=True), advance
+
+
+@lru_cache(maxsize=16)
+def _streamed_programs(recipe: Recipe, layout: Layout, count: int) -> tuple[Callable, Callable]:
+    """The same for `count` examples that are streamed."""
+    shape = Examples(jax.ShapeDtypeStruct((count,), jnp.uint8))
+
+    def order(key, index):
+        return pure.order(recipe, jax.random.wrap_key_data(key), index, shape)
+
+    def steps(state, key, hyper, batches):
+        return pure.steps_of(recipe, state, key, hyper, batches, data_size=count)
+
+    return layout.lift(order, 1, 1), layout.lift(_advance(recipe, steps), 4, 1, donate=(0,))
+
+
+def _advance(recipe: Recipe, steps: Callable) -> Callable:
+    """Some steps; a state that they would leave NaN or infinite stays as it was from then on, step count too."""
+
+    def advance(state, key, hyper, *rest):
+        *examples, begun = rest
+        new, metrics = steps(state, jax.random.wrap_key_data(key), hyper, *examples)
+        wrong = pure.first_nonfinite(new)
+        lost = metrics["skipped"] == 1 if recipe.skip_nonfinite else ~jnp.isfinite(metrics["loss"])
+        whole = (wrong < 0) & ~(lost.all() if recipe.skip_nonfinite else lost.any())
+        return pure.choose(whole & (state.step == begun), new, state), (metrics, wrong)
+
+    return advance
