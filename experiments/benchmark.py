@@ -22,11 +22,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jax
+from contestants import CHECKPOINT, EPOCH, FINGERPRINT, JOBS, NLL, OURS, PRODUCTS, PYTHAE, SINGLE, STEPS, Job, Sizes
+
 from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
+from vae_jax.plots.canvas import canvas, save
+from vae_jax.progress import bar
 from vae_jax.runs.trainer import SAVE_EVERY
 
-GROUPS = ("training", "likelihood", "population", "growth", "saving", "command")
+GROUPS = tuple(JOBS)
+EPOCHS = 15  # of a run whose saving is counted
 COLORS = {"ours": "#2a6fbb", "peer": "#b0b7bf", "limit": "#e5c07b"}
 
 
@@ -36,7 +42,7 @@ class Config:
 
     only: tuple[str, ...] = GROUPS
     """Which parts: training, likelihood, population, growth, saving, command."""
-    members: tuple[int, ...] = (1, 8)
+    members: tuple[int, ...] = (8,)
     """Sizes of the populations."""
     batches: tuple[int, ...] = (64, 128)
     """Batch sizes of the convolutional network."""
@@ -49,18 +55,14 @@ class Config:
     mnist: Path | None = None
     """A folder with MNIST's original files, to time the MNIST command as a whole."""
     out: Path = Path("runs/benchmark")
-    """Folder for benchmark.json and benchmark.png."""
+    """Folder for benchmark.json, .md and .png."""
 
 
 def main(config: Config) -> None:
-    import jax
-
     unknown = [group for group in config.only if group not in GROUPS]
     if unknown:
         raise InputError(f"--only {unknown[0]}: expected some of {', '.join(GROUPS)}.")
     jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
-    from contestants import JOBS, Sizes
-
     config.out.mkdir(parents=True, exist_ok=True)
     sizes = Sizes(config.images, config.batches, config.members, config.peers, config.mnist, config.out)
     rows = [row for group in config.only for row in timed(group, JOBS[group](sizes), config.repeats)]
@@ -73,6 +75,7 @@ def main(config: Config) -> None:
         "rows": rows,
     }
     (config.out / "benchmark.json").write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    (config.out / "benchmark.md").write_text(markdown(found) + "\n")
     if "training" in config.only:
         draw(rows, config.out / "benchmark.png")
     print(report(rows))
@@ -80,10 +83,8 @@ def main(config: Config) -> None:
         print(saving(rows))
 
 
-def timed(part: str, jobs: list[Any], repeats: int) -> list[dict[str, Any]]:
+def timed(part: str, jobs: list[Job], repeats: int) -> list[dict[str, Any]]:
     """Run jobs in turns, the first time for nothing but compilation, and give a row to each."""
-    from vae_jax.progress import bar
-
     seconds: list[list[float]] = [[] for _ in jobs]
     with bar(total=len(jobs) * (repeats + 1), desc=part) as words:
         for turn in range(repeats + 1):
@@ -96,7 +97,7 @@ def timed(part: str, jobs: list[Any], repeats: int) -> list[dict[str, Any]]:
     return rows_of(jobs, [statistics.median(times) for times in seconds])
 
 
-def rows_of(jobs: list[Any], seconds: list[float]) -> list[dict[str, Any]]:
+def rows_of(jobs: list[Job], seconds: list[float]) -> list[dict[str, Any]]:
     """A row for each job: its seconds, its speed, and its speed as a multiple of its peer's; None without the peer."""
     speeds = {(job.group, job.what): job.number / took for job, took in zip(jobs, seconds, strict=True)}
     rows = []
@@ -123,10 +124,46 @@ def report(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def markdown(found: dict[str, Any]) -> str:
+    """The figures that a reader asks for first, as the tables of the README."""
+    rows = {(row["group"], row["what"]): row for row in found["rows"]}
+    groups = list(dict.fromkeys(row["group"] for row in found["rows"]))
+
+    def times(group: str, ours: str, *theirs: str) -> str:
+        speeds = [rows[group, name]["per_second"] for name in theirs if (group, name) in rows]
+        return f"{rows[group, ours]['per_second'] / max(speeds):.2f} ×" if speeds else "–"
+
+    lines = []
+    if trained := [group for group in groups if (group, OURS) in rows]:
+        lines += [
+            "| training, an epoch as one program | images a second | one jitted step a batch | PyTorch, best loop "
+            "| pythae's trainer | matrix products alone |",
+            "|---|---|---|---|---|---|",
+        ]
+        torch = [name for _, name in rows if name.startswith("PyTorch,")]
+        for group in trained:
+            beside = [times(group, OURS, *names) for names in ((STEPS,), torch, (PYTHAE,), (PRODUCTS,))]
+            lines.append(f"| {group} | {rows[group, OURS]['per_second']:,.0f} | {' | '.join(beside)} |")
+    if populations := [group for group in groups if group.startswith("population")]:
+        lines += ["", "| models, an epoch of each | models a second | one after another |", "|---|---|---|"]
+        for group in populations:
+            best = max((row for (of, what), row in rows.items() if of == group and what != SINGLE), key=_speed)
+            name = f"{best['what']}, {best['devices']} device{'s' if best['devices'] > 1 else ''}"
+            lines.append(f"| {group}: {name} | {_speed(best):.3g} | {times(group, best['what'], SINGLE)} |")
+    for group in groups:
+        if group.startswith("log p(x)"):
+            lines += ["", "| | samples a second | pythae's get_nll | matrix products alone |", "|---|---|---|---|"]
+            beside = [times(group, "vae_jax", name) for name in (NLL, PRODUCTS)]
+            lines.append(f"| {group} | {_speed(rows[group, 'vae_jax']):,.0f} | {' | '.join(beside)} |")
+    return "\n".join(lines)
+
+
+def _speed(row: dict[str, Any]) -> float:
+    return row["per_second"]
+
+
 def saving(rows: list[dict[str, Any]]) -> str:
     """What saving takes of a run: a checkpoint every so many seconds at most, and the fingerprint once."""
-    from contestants import CHECKPOINT, EPOCH, EPOCHS, FINGERPRINT
-
     took = {row["what"]: row["seconds"] for row in rows}
     share = took[CHECKPOINT] / max(SAVE_EVERY, took[EPOCH]) + took[FINGERPRINT] / (EPOCHS * took[EPOCH])
     return f"A run of {EPOCHS} epochs, saved every {SAVE_EVERY:g} s at most, spends {share:.1%} on saving."
@@ -134,8 +171,6 @@ def saving(rows: list[dict[str, Any]]) -> str:
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Images a second of each contestant of training, as multiples of the better PyTorch."""
-    from vae_jax.plots.canvas import canvas, save
-
     groups = list(dict.fromkeys(row["group"] for row in rows))
     groups = [group for group in groups if group.startswith(("784", "Burgess"))]
     heights = [sum(row["group"] == group for row in rows) for group in groups]
@@ -162,7 +197,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 def kind_of(what: str) -> str:
     """Whether a contestant is this project's way, another's, or what the machine could do."""
-    return "limit" if what == "matrix products alone" else "ours" if what.startswith("vae_jax") else "peer"
+    return "limit" if what == PRODUCTS else "ours" if what.startswith("vae_jax") else "peer"
 
 
 def processor() -> str:

@@ -28,6 +28,7 @@ except ImportError:
 
 torch.set_num_threads(os.cpu_count() or 1)
 torch.set_float32_matmul_precision("high")  # on GPUs, products as JAX takes them; on CPUs it changes nothing
+torch.backends.cudnn.benchmark = True  # of its convolutions, the fastest for these shapes
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -79,7 +80,7 @@ def _negative_elbo(x: Any, mean: Any, log_var: Any, decode: Callable) -> Any:
 
 def by_index(images: Any, batch: int) -> Iterator[Any]:
     """Shuffled batches by indexing one tensor."""
-    order = torch.randperm(len(images))
+    order = torch.randperm(len(images), device=images.device)
     for start in range(0, len(images) - batch + 1, batch):
         yield images[order[start : start + batch]]
 

@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from recipes import DATA, recipe_of
 from vae_jax import training
 from vae_jax.commands import train as train_command
 from vae_jax.commands.cli import run_command
-from vae_jax.training import feed
+from vae_jax.runs import Config, trainer
+from vae_jax.training import feed, memory
 from vae_jax.training.layout import BATCH, Layout, lay_out
 
 ROOT = Path(__file__).parent.parent.parent
@@ -126,3 +128,20 @@ def test_two_processes_of_two_devices_have_the_curve_of_one(loss, tmp_path):
     expect_same_curves(tmp_path / "one", tmp_path / "four")
     names = {path.name for path in (tmp_path / "one").iterdir()}
     assert names == {path.name for path in (tmp_path / "four").iterdir()} and "summary.json" in names
+
+
+@pytest.mark.usefixtures("_no_pictures")
+def test_a_run_streams_what_does_not_fit(tmp_path, monkeypatch):
+    """Told that a device has room for the model and a third of the images, it says the same numbers."""
+    config = Config(hidden=(8,), latent=2, epochs=2)
+    streamed, fit = [], trainer.fit
+    monkeypatch.setattr(trainer, "fit", lambda *args, **how: streamed.append(how["stream"]) or fit(*args, **how))
+
+    def rows(out, **changes):
+        train_command.main(replace(config, out=tmp_path / out, **changes))
+        return (tmp_path / out / "metrics.jsonl").read_bytes()
+
+    resident, asked = rows("resident"), rows("asked", stream=True)
+    monkeypatch.setattr(memory, "device_memory", lambda devices: 120_000.0)
+    assert resident == asked == rows("small")
+    assert streamed == [False, True, True]

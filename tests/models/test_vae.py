@@ -97,7 +97,9 @@ def test_networks_compute_in_half_precision_and_all_else_in_single(name, network
     of_networks = [pair for pair in products if "bf16" in pair[0] and "bf16" in pair[1]]
     assert of_networks and (of_networks == products or name == "factor")  # whose critic is no network of the model
     new, metrics = step(half, state, jax.random.key(2), hyper, data)
-    assert {leaf.dtype for leaf in jax.tree.leaves(new) if jnp.issubdtype(leaf.dtype, jnp.floating)} == {jnp.float32}
+    assert {leaf.dtype for leaf in jax.tree.leaves(new) if jnp.issubdtype(leaf.dtype, jnp.floating)} == {
+        np.dtype("float32")
+    }
     _, expected = step(single, state, jax.random.key(2), hyper, data)
     assert {value.dtype for value in metrics.values()} == {np.dtype("float32")}
     assert 0 < abs(metrics["loss"] - expected["loss"]) < 1e-2 * abs(expected["loss"])

@@ -1,19 +1,15 @@
 """Examples that are streamed are those that lie on the devices, in the same order and with the same numbers."""
 
-from dataclasses import replace
-
 import jax
 import numpy as np
 import pytest
 from recipes import recipe_of
 
 from vae_jax import training
-from vae_jax.commands import train as train_command
 from vae_jax.data import Examples
 from vae_jax.data.streaming import read_ahead
 from vae_jax.errors import InputError
-from vae_jax.runs import Config, trainer
-from vae_jax.training import feed, lay_out, memory
+from vae_jax.training import feed, lay_out
 from vae_jax.training.layout import BATCH
 
 IMAGES = 90
@@ -66,22 +62,6 @@ def test_a_set_three_times_as_large_as_the_memory_is_never_there(tmp_path, monke
     before = sum(array.nbytes for array in jax.live_arrays())
     words(recipe, data, stream=True)
     assert len(living) > 50 and max(living) - before < data.x.nbytes / 3
-
-
-def test_a_run_streams_what_does_not_fit(tmp_path, monkeypatch):
-    """Told that a device has room for the model and a third of the images, it says the same numbers."""
-    config = Config(hidden=(8,), latent=2, epochs=2)
-    streamed, fit = [], trainer.fit
-    monkeypatch.setattr(trainer, "fit", lambda *args, **how: streamed.append(how["stream"]) or fit(*args, **how))
-
-    def rows(out, **changes):
-        train_command.main(replace(config, out=tmp_path / out, **changes))
-        return (tmp_path / out / "metrics.jsonl").read_bytes()
-
-    resident, asked = rows("resident"), rows("asked", stream=True)
-    monkeypatch.setattr(memory, "device_memory", lambda devices: 120_000.0)
-    assert resident == asked == rows("small")
-    assert streamed == [False, True, True]
 
 
 def test_several_models_do_not_stream():

@@ -69,11 +69,11 @@ def aggregate_posterior(codes: np.ndarray, path: Path, *, prior: np.ndarray | No
         both = codes[:, j] if prior is None else np.concatenate([codes[:, j], prior[:, j]])
         low, high = np.quantile(both, [0.001, 0.999])
         edges = np.linspace(min(low, -4), max(high, 4), 61)
-        axis.hist(codes[:, j], edges, density=True, alpha=0.6, label="codes")
+        axis.stairs(*np.histogram(codes[:, j], edges, density=True), fill=True, alpha=0.6, label="codes")
         if prior is None:
             axis.plot(edges, np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi), "k", lw=1, label="N(0, 1)")
         else:
-            axis.hist(prior[:, j], edges, density=True, histtype="step", color="k", lw=1, label="prior")
+            axis.stairs(*np.histogram(prior[:, j], edges, density=True), color="k", lw=1, label="prior")
         axis.set(xlabel=f"z{j + 1}", yticks=[])
     for axis in axes[shown:]:
         axis.set_visible(False)
