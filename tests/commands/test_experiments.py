@@ -191,7 +191,7 @@ def test_the_benchmark_gives_each_figure_beside_its_peer(monkeypatch):
     monkeypatch.syspath_prepend(str(EXPERIMENTS))
     module, contestants = script("benchmark"), script("contestants")
     turns = [0, 9], [20, 22, 30, 31], [40, 46, 50, 51], [60, 63, 70, 71]  # a warm-up; then 2, 6, 3 beside 1, 1, 1
-    clock = iter(sum(turns, []))
+    clock = iter([reading for turn in turns for reading in turn])
     monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     jobs = [
         contestants.Job("group", "slow", "quick", 6, "images", lambda: None, memory=lambda: 5_000_000),
