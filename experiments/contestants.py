@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from vae_jax import VAE, sweep, training
 from vae_jax.data import Examples
@@ -173,7 +174,10 @@ def memory_of(compiled: Any) -> int:
 
 
 def products_of_training(layers: Sequence[tuple[int, int, int]], steps: int) -> Callable:
-    """The matrix products `[rows, in] @ [in, out]` of training, forward and backward, and nothing else."""
+    """The matrix products `[rows, in] @ [in, out]` of training, forward and backward, and nothing else.
+
+    One number is taken of each, behind a barrier: XLA would compute no more than that number otherwise.
+    """
     arrays = [
         [jnp.full(shape, 1e-3) for shape in ((rows, i), (i, o), (rows, o))] for rows, i, o in layers
     ]  # x, w and the gradient of their product
@@ -183,8 +187,8 @@ def products_of_training(layers: Sequence[tuple[int, int, int]], steps: int) -> 
         def step(scale, _):
             total = scale
             for index, (x, w, dy) in enumerate(arrays):
-                parts = [x @ (w * scale), x.T @ dy * scale] + ([dy @ (w * scale).T] if index else [])
-                total = total + sum(part[0, 0] for part in parts)
+                parts = [x @ (w * scale), x.T @ (dy * scale)] + ([dy @ (w * scale).T] if index else [])
+                total = total + sum(part[0, 0] for part in lax.optimization_barrier(parts))
             return 1.0 + 1e-9 * total, None
 
         return jax.lax.scan(step, jnp.float32(1), length=steps)[0]
@@ -201,12 +205,15 @@ def growth_jobs(sizes: Sizes) -> list[Job]:
         networks = DenseEncoder(latent, (width,)), DenseDecoder((28, 28, 1), (width,))
         return epoch_job(f"growth: {group}", what, usual, networks, data, batch)
 
+    def sized(name: str, value: int) -> dict[str, Any]:
+        return {name: value}
+
     for group, name, values in (
         ("batch", "batch", (32, 512)),
         ("width", "width", (100, 1600)),
         ("latents", "latent", (2, 200)),
     ):
-        jobs += [job(group, usual), *(job(group, f"{name} {value}", **{name: value}) for value in values)]
+        jobs += [job(group, usual), *(job(group, f"{name} {value}", **sized(name, value)) for value in values)]
     jobs += [job("data", usual), job("data", f"{sizes.images:,} images", data=random_images(sizes.images, 28))]
     return jobs
 
@@ -283,7 +290,8 @@ def saving_jobs(sizes: Sizes) -> list[Job]:
     members, store = training.grid(recipe), Store(sizes.out / "checkpoints")
     population = training.begin(recipe, members, data)
     images = np.asarray(data.x)
-    dataset = Dataset("random", *(data._replace(x=images[::n]) for n in (1, 60, 6)))
+    train, validation, test = (Examples(images[::n]) for n in (1, 60, 6))
+    dataset = Dataset("random", train, validation, test)
 
     def epoch():
         return list(training.fit(recipe, members, data, epochs=1, progress=False))
@@ -369,15 +377,24 @@ def command(arguments: Sequence[str], programs: str | None = None, *, until: str
             arguments = [*arguments, "--out", f"{out}/run"]
         with silent(Path(out) / "said") as said:
             process = subprocess.Popen([sys.executable, *arguments], env=environment, stdout=said, stderr=said)
-            if until:
-                awaited = Path(out) / "run" / until
-                while process.poll() is None and not (awaited.exists() and awaited.stat().st_size):
-                    time.sleep(0.005)
-                process.kill()
-            _, status, usage = os.wait4(process.pid, 0)
-        if status and not until:
+            peak, awaited = 0, Path(out) / "run" / until if until else None
+            while process.poll() is None:
+                peak = max(peak, resident_peak(process.pid))
+                if awaited and awaited.exists() and awaited.stat().st_size:
+                    process.kill()
+                time.sleep(0.005)
+        if process.returncode and not until:
             raise RuntimeError(f"{' '.join(arguments)}:\n{(Path(out) / 'said').read_text()}")
-    return usage.ru_maxrss * 1024
+    return peak
+
+
+def resident_peak(process: int) -> int:
+    """The most bytes of memory that a running process has held so far; 0 where the system does not say."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 @contextmanager

@@ -37,7 +37,9 @@ def theirs(name: str, code: str) -> float:
     return SCORED[name](CODES[code](SIZES), SIZES, np.random.RandomState(0))
 
 
-LONG = ("explicitness", "perfect"), ("explicitness", "rotated")  # its regressions take longest to converge there
+LONG = [
+    ("explicitness", code) for code in ("perfect", "rotated", "noisy")
+]  # its regressions take longest to converge there
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The Python of README, CONTRIBUTING and docs runs as it stands, and the table of βs is the converter's."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from quick import few_codes, no_pictures
+from scripts import EXPERIMENTS, script
 
 from vae_jax import Bernoulli, Normal
 from vae_jax.commands import train
@@ -71,3 +73,12 @@ def test_the_example_of_a_loss_enters_the_table(monkeypatch, key):
     encode, decode = lambda x: Normal(x[:2], x[2:]), lambda z: Bernoulli(jnp.tile(z, 2))
     value, terms = loss.function(key, jnp.array([0.5, 1.0, 0.0, -1.0]), encode, decode, **defaults)
     np.testing.assert_allclose(value, terms.distortion + 4 * np.log1p(np.exp(terms.rate - 3)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["two-cores", "h200"])
+def test_figures_of_speed_are_those_of_a_committed_run(name, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+    run = json.loads((ROOT / "docs" / "benchmark" / f"{name}.json").read_text())
+    tables = script("benchmark").markdown(run)
+    assert run["repeats"] >= 5 and len(tables.splitlines()) > 5
+    assert tables in (ROOT / "README.md").read_text()

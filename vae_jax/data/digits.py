@@ -27,4 +27,5 @@ def _pixels_and_labels() -> tuple[np.ndarray, np.ndarray]:
             return table[:, :-1], table[:, -1]
     from sklearn.datasets import load_digits
 
-    return load_digits(return_X_y=True)
+    x, y, *_ = load_digits(return_X_y=True)
+    return np.asarray(x), np.asarray(y)

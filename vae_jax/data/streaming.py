@@ -1,7 +1,7 @@
 """Batches of a data set that stays on the disk, read ahead by Grain while the devices train."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 
@@ -43,5 +43,5 @@ class _Batches:
     def __len__(self) -> int:
         return len(self._order)
 
-    def __getitem__(self, index: SupportsIndex) -> Examples:
+    def __getitem__(self, index: int) -> Examples:
         return rows(self._data, self._order[index])

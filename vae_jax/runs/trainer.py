@@ -101,7 +101,7 @@ def _train_part(
         raise InputError(f"--epochs {epochs}: {folder.path} has {done} already; expected at least that many.")
     folder.rewind(names, done, part.store.recorded(done).get("rows"))
     part.store.clean_up(newest=done)
-    stream = stream or not data_fit(recipe, data.train, devices)
+    stream = bool(hosts.agree(int(stream or not data_fit(recipe, data.train, devices))))
     validate = _Validation(experiment, members, layout)
     last = time.monotonic()
     with Background("pictures", needed=False) as drawing, Background("checkpoints", needed=True) as saving:

@@ -140,7 +140,7 @@ def fit(
                     at, causes[member] = divergence(of_member, leaves, int(wrong[member]))
                     bad[member] = begun + at if at >= 0 else -1
                 words.set_postfix_str(_words(parts[-1], bad), refresh=False)
-                words.update(part.count)
+                words.update(part.steps)
                 if np.all(bad >= 0):
                     break
             values = {name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}

@@ -24,12 +24,12 @@ class Part(NamedTuple):
 
     Attributes:
       first: the number of the first, counted from the start of the epoch.
-      count: how many.
+      steps: how many.
       inputs: what `advance` takes of the examples, for each call of the layout.
     """
 
     first: int
-    count: int
+    steps: int
     inputs: list[tuple[Any, ...]]
 
 

@@ -24,7 +24,7 @@ def of(codes) -> Representation:
         ("mig", 0.896, 0.0),
         ("sap", 0.245, 0.0),
         ("modularity", 1.0, None),
-        ("explicitness", 0.987, 0.5),
+        pytest.param("explicitness", 0.987, 0.5, marks=pytest.mark.slow),
         ("beta_vae", 1.0, 0.2),
         ("factor_vae", 1.0, 0.2),
     ],
