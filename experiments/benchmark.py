@@ -5,6 +5,7 @@
 - likelihood: log p(x) by importance sampling, beside pythae's and the products of the decoder alone.
 - population: models as one program, beside their single epochs one after another.
 - growth: how the speed goes with batch, width, latents and data.
+- streaming: images read from a file as training goes, beside images on the device.
 - saving: a checkpoint with its manifest, and the fingerprint of the data, beside an epoch.
 - command: train.py from Enter to prompt, with nothing compiled before and with all; a sweep beside a process a model;
   with --mnist, the MNIST command beside its own epochs and a PyTorch script.
@@ -41,7 +42,7 @@ class Config:
     """The flags of the benchmark."""
 
     only: tuple[str, ...] = GROUPS
-    """Which parts: training, likelihood, population, growth, saving, command."""
+    """Which parts: training, likelihood, population, growth, streaming, saving, command."""
     members: tuple[int, ...] = (8,)
     """Sizes of the populations."""
     batches: tuple[int, ...] = (64, 128)

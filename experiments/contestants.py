@@ -32,6 +32,7 @@ NLL = "pythae's get_nll"
 SINGLE = "single epochs, one after another"
 EPOCH, CHECKPOINT = "an epoch of one model", "a checkpoint, its manifest and sums"
 FINGERPRINT = "the fingerprint of the data"
+RESIDENT = "images on the device"
 COLD, WARM = "train.py, nothing compiled before", "train.py, all compiled before"
 FIRST = "train.py, to the first epoch's numbers"
 ALONE = "the epochs alone, compiled"
@@ -284,6 +285,25 @@ def likelihood_jobs(sizes: Sizes) -> list[Job]:
     return jobs
 
 
+def streaming_jobs(sizes: Sizes) -> list[Job]:
+    """An epoch of images that are read from a memory-mapped file as training goes, beside images on the device."""
+    recipe, data = mnist_program(sizes)
+    path = sizes.out / "images.npy"
+    np.save(path, np.asarray(data.x))
+    members, mapped = training.grid(recipe), Examples(np.load(path, mmap_mode="r"))
+    count = sizes.images // recipe.batch_size * recipe.batch_size
+
+    def epoch(data: Examples, stream: bool) -> None:
+        for word in training.fit(recipe, members, data, epochs=1, stream=stream, progress=False):
+            jax.block_until_ready(word.population.calls)
+
+    group = "streaming, 784-400-20"
+    return [
+        Job(group, RESIDENT, RESIDENT, count, "images", partial(epoch, data, False)),
+        Job(group, "read from a file by Grain", RESIDENT, count, "images", partial(epoch, mapped, True)),
+    ]
+
+
 def saving_jobs(sizes: Sizes) -> list[Job]:
     """What nothing lost costs: a checkpoint as a run writes it, and the SHA-256 of the data as it is recorded there."""
     recipe, data = mnist_program(sizes)
@@ -424,6 +444,7 @@ JOBS: dict[str, Callable[[Sizes], list[Job]]] = {
     "likelihood": likelihood_jobs,
     "population": population_jobs,
     "growth": growth_jobs,
+    "streaming": streaming_jobs,
     "saving": saving_jobs,
     "command": command_jobs,
 }

@@ -217,7 +217,14 @@ def test_the_benchmark_runs(tmp_path, monkeypatch):
         module.Config(only=parts, members=(2,), batches=(64,), images=256, repeats=1, peers=False, out=tmp_path)
     )
     rows = json.loads((tmp_path / "benchmark.json").read_text())["rows"]
-    peers = {contestants.SINGLE, contestants.PRODUCTS, contestants.EPOCH, contestants.PYTORCH, "the MNIST program"}
+    peers = {
+        contestants.RESIDENT,
+        contestants.SINGLE,
+        contestants.PRODUCTS,
+        contestants.EPOCH,
+        contestants.PYTORCH,
+        "the MNIST program",
+    }
     assert {row["peer"] for row in rows} == peers
     assert all(row["speed_to_peer"] == 1 for row in rows if row["what"] == row["peer"])
     assert all(row["seconds"] > 0 and (row["speed_to_peer"] or 1) > 0 for row in rows)
