@@ -137,7 +137,7 @@ def markdown(found: dict[str, Any]) -> str:
     lines = []
     if trained := [group for group in groups if (group, OURS) in rows]:
         lines += [
-            "| training, an epoch as one program | images a second | one jitted step a batch | PyTorch, best loop "
+            "| training, an epoch as one program | images a second | one jitted step a batch | PyTorch, best eager loop "
             "| pythae's trainer | matrix products alone |",
             "|---|---|---|---|---|---|",
         ]

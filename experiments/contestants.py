@@ -100,7 +100,8 @@ def training_jobs(sizes: Sizes) -> list[Job]:
         for name, batches in ((PYTORCH, peers.by_index), ("PyTorch, DataLoader", peers.by_loader)):
             run = peers.epoch_of(peers.DenseVAE(), flat, batch, batches)
             jobs.append(Job(group, name, PYTORCH, count, "images", run))
-        jobs.append(Job(group, PYTHAE, PYTORCH, count, "images", peers.pythae_epoch(images, batch)))
+        whole = peers.pythae_epoch(images, batch)  # the last batch is smaller
+        jobs.append(Job(group, PYTHAE, PYTORCH, sizes.images, "images", whole))
     for side, share in ((64, 60), (32, 15)):
         for batch in sizes.batches:
             jobs += conv_jobs(random_images(max(sizes.images // share, batch), side), batch, sizes.peers)

@@ -176,7 +176,12 @@ def pythae_likelihood(images: np.ndarray, samples: int) -> Callable:
     """A function that estimates log p(x) with pythae's `get_nll`, of a model as `pythae_epoch` trains it."""
     model, x = _pythae_model().to(DEVICE), torch.from_numpy(images.reshape(-1, 1, 28, 28).astype(np.float32) / 255)
     x = x.to(DEVICE)
-    return lambda: model.get_nll(x, n_samples=samples, batch_size=100)
+
+    def estimate() -> None:
+        with torch.no_grad():
+            model.get_nll(x, n_samples=samples, batch_size=100)
+
+    return estimate
 
 
 def classic(folder: Path, epochs: int) -> None:
