@@ -137,8 +137,8 @@ def markdown(found: dict[str, Any]) -> str:
     lines = []
     if trained := [group for group in groups if (group, OURS) in rows]:
         lines += [
-            "| training, an epoch as one program | images a second | one jitted step a batch | PyTorch, best eager loop "
-            "| pythae's trainer | matrix products alone |",
+            "| training, an epoch as one program | images a second | one jitted step a batch "
+            "| PyTorch, best eager loop | pythae's trainer | matrix products alone |",
             "|---|---|---|---|---|---|",
         ]
         torch = [name for _, name in rows if name.startswith("PyTorch,")]

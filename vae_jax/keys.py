@@ -17,6 +17,7 @@ from zlib import crc32
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -70,9 +71,9 @@ class Keys:
 
 def keys_of(seeds: ArrayLike, name: str) -> Array:
     """One of the uses of `Keys` for each of the seeds `[n]`, by one program: a thousand are as quick as one."""
-    return _keys_of(jnp.asarray(seeds), name)
+    return _keys_of(jnp.asarray(np.asarray(seeds, np.int64)), name, str(jax.config.jax_default_prng_impl))
 
 
-@partial(jax.jit, static_argnames="name")
-def _keys_of(seeds: Array, name: str) -> Array:
-    return jax.vmap(lambda seed: use(jax.random.key(seed), name))(seeds)
+@partial(jax.jit, static_argnames=("name", "impl"))
+def _keys_of(seeds: Array, name: str, impl: str) -> Array:
+    return jax.vmap(lambda seed: use(jax.random.key(seed, impl=impl), name))(seeds)

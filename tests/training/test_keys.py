@@ -83,6 +83,10 @@ def test_many_seeds_have_the_keys_that_each_has_alone():
     seeds = np.array([0, 1, 7, 2**31 - 1, 2**31, 2**32 - 1], np.int64)
     alone = jnp.stack([Keys(int(seed)).train for seed in seeds])
     assert np.array_equal(jax.random.key_data(keys_of(seeds, "train")), jax.random.key_data(alone))
+    assert np.array_equal(jax.random.key_data(keys_of([2**32 - 1], "train"))[0], jax.random.key_data(alone)[-1])
+    with jax.default_prng_impl("rbg"):
+        both = keys_of([7], "train"), Keys(7).train[None]
+        assert np.array_equal(*map(jax.random.key_data, both)) and jax.random.key_data(both[0]).shape == (1, 4)
 
 
 def test_names_of_uses_have_hashes_of_their_own(key):

@@ -7,6 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from vae_jax.distributions.base import Distribution, Support, draw, expect_distribution, mean_of
@@ -136,6 +137,7 @@ def _cast(tree: Any, dtype: Any) -> Any:
     """The floating-point leaves of a tree in another dtype."""
 
     def one(leaf):
-        return leaf.astype(dtype) if jnp.issubdtype(getattr(leaf, "dtype", int), jnp.floating) else leaf
+        known = isinstance(leaf, (jax.Array, np.ndarray)) and jnp.issubdtype(leaf.dtype, jnp.floating)
+        return leaf.astype(dtype) if known else leaf
 
     return jax.tree.map(one, tree)

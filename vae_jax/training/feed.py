@@ -1,5 +1,6 @@
 """How examples reach the steps: from data that lie on the devices, or as batches read while they train."""
 
+import math
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -13,10 +14,11 @@ from vae_jax.data.table import Examples
 from vae_jax.errors import InputError
 from vae_jax.training import pure
 from vae_jax.training.layout import Layout
+from vae_jax.training.memory import device_memory
 from vae_jax.training.recipe import Recipe
 
 PART = 100  # steps between two updates of progress
-PART_BYTES = 32_000_000  # of a part that is streamed
+PART_SHARE = 0.02  # of a device's memory that a part may take that is streamed
 
 
 class Part(NamedTuple):
@@ -72,18 +74,23 @@ class Streamed:
             raise InputError("data are streamed for one model at a time; train each by itself, or on larger devices.")
         self._layout, self._data, self._in_epoch = layout, data, pure.steps_per_epoch(recipe, data)
         self._order, self.advance = _streamed_programs(recipe, layout, data.x.shape[0])
-        batch_bytes = recipe.batch_size * int(np.prod(data.x.shape[1:])) * data.x.dtype.itemsize
-        self._part = min(max(PART_BYTES // batch_bytes, 1), PART)
+        batch_bytes = recipe.batch_size * math.prod(data.x.shape[1:]) * data.x.dtype.itemsize
+        self._most = max(int(PART_SHARE * device_memory(layout.devices) / batch_bytes), 3)
 
     def parts(self, index: int, keys: list[Any]) -> Iterator[Part]:
-        """The steps of epoch number `index`; all parts but the last are of one size."""
+        """The steps of epoch number `index`, in the parts of `Resident` where those fit, else in smaller ones.
+
+        None is of a single step, unless the epoch is: XLA rounds a loop of one otherwise.
+        """
         (key,) = keys
         rows = self._layout.fetch([self._order(key, index)])[0]
-        starts = range(0, self._in_epoch, self._part)
-        order = [rows[start : start + self._part] for start in starts]
+        part = part_of_epoch(self._in_epoch)
+        count = self._in_epoch // part if part <= self._most else -(-self._in_epoch // self._most)
+        order = np.array_split(rows, count)
+        starts = np.cumsum([0, *map(len, order)])
         batches = map(self._layout.place_batches, read_ahead(self._data, order))
-        for start, now, placed in zip(starts, order, _one_ahead(batches), strict=True):
-            yield Part(start, len(now), [(placed,)])
+        for start, now, placed in zip(starts, order, _one_ahead(batches), strict=False):
+            yield Part(int(start), len(now), [(placed,)])
 
 
 def part_of_epoch(in_epoch: int, most: int = PART) -> int:
