@@ -71,7 +71,7 @@ class Keys:
 
 def keys_of(seeds: ArrayLike, name: str) -> Array:
     """One of the uses of `Keys` for each of the seeds `[n]`, by one program: a thousand are as quick as one."""
-    return _keys_of(jnp.asarray(np.asarray(seeds, np.int64)), name, str(jax.config.jax_default_prng_impl))
+    return _keys_of(jnp.asarray(np.asarray(seeds, np.int64)), name, str(jax.random.key_impl(jax.random.key(0))))
 
 
 @partial(jax.jit, static_argnames=("name", "impl"))
