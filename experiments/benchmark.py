@@ -25,6 +25,7 @@ from typing import Any
 
 import jax
 from contestants import CHECKPOINT, EPOCH, FINGERPRINT, JOBS, NLL, OURS, PRODUCTS, PYTHAE, SINGLE, STEPS, Job, Sizes
+from processes import command_jobs
 
 from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
@@ -32,7 +33,8 @@ from vae_jax.plots.canvas import canvas, save
 from vae_jax.progress import bar
 from vae_jax.runs.trainer import SAVE_EVERY
 
-GROUPS = tuple(JOBS)
+PARTS = {**JOBS, "command": command_jobs}
+GROUPS = tuple(PARTS)
 EPOCHS = 15  # of a run whose saving is counted
 COLORS = {"ours": "#2a6fbb", "peer": "#b0b7bf", "limit": "#e5c07b"}
 
@@ -66,7 +68,7 @@ def main(config: Config) -> None:
     jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     config.out.mkdir(parents=True, exist_ok=True)
     sizes = Sizes(config.images, config.batches, config.members, config.peers, config.mnist, config.out)
-    rows = [row for group in config.only for row in timed(group, JOBS[group](sizes), config.repeats)]
+    rows = [row for group in config.only for row in timed(group, PARTS[group](sizes), config.repeats)]
     device = jax.devices()[0]
     found = {
         "device": processor() if device.platform == "cpu" else device.device_kind,
