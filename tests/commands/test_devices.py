@@ -86,6 +86,7 @@ def test_members_do_not_share_batches():
         Layout(2, tuple(jax.devices()[:2]), over=BATCH)
 
 
+@pytest.mark.slow
 def test_the_command_divides_each_batch_and_goes_on_with_other_devices(tmp_path, monkeypatch):
     monkeypatch.setattr(jax.config, "update", lambda *_, **__: None)  # the devices of this process are there already
 

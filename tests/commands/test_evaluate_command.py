@@ -82,6 +82,7 @@ def test_what_a_model_does_not_have_is_said(tmp_path, capsys):
     assert found["log_likelihood"]["log_likelihood"] < 0 and found["sample_quality"]["model"]["frechet"] > 0
 
 
+@pytest.mark.slow
 def test_a_sweep_is_measured_and_goes_on_where_it_was_cut(tmp_path, capsys, monkeypatch):
     sweep = {**SMALL, "betas": (1.0, 4.0), "seeds": 2, "devices": 2, "out": tmp_path / "sweep"}
     with monkeypatch.context() as patch:

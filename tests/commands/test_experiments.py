@@ -85,6 +85,7 @@ def test_without_the_kl_term_sigma_shrinks(tmp_path):
     assert without["mmd2_to_prior"] > 3 * with_kl["mmd2_to_prior"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_no_pictures")
 def test_conditional_codes_do_not_hold_the_label(tmp_path):
     module = script("conditional")

@@ -336,6 +336,7 @@ def test_what_two_processes_have_left_goes_on_in_one(uncut, tmp_path):
         assert (tmp_path / "lost" / name).read_bytes() == (uncut / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_table_of_one(uncut, tmp_path):
     """Under jax.distributed: one population over the devices of both, one checkpoint; the first writes the rest.
 

@@ -51,6 +51,7 @@ def test_every_layout_gives_the_single_runs(devices, within, over):
         jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), found.state(index), state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("over", [sweep.OVER, pytest.param(sweep.OVER[::-1], marks=pytest.mark.slow)])
 def test_eight_devices_give_the_single_runs(over):
     """Three members on eight devices, and eleven, each with a way over them."""
