@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vae_jax import losses
 from vae_jax.distributions.continuous import Delta, Mixture, Normal, StandardNormal
+from vae_jax.distributions.counts import NegativeBinomial, Poisson
 from vae_jax.distributions.pixels import (
     Bernoulli,
     ContinuousBernoulli,
@@ -27,7 +28,9 @@ __all__ = [
     "DiscretizedLogistic",
     "DiscretizedLogisticMixture",
     "Mixture",
+    "NegativeBinomial",
     "Normal",
+    "Poisson",
     "StandardNormal",
     "load",
     "losses",

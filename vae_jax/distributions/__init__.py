@@ -16,6 +16,7 @@ from vae_jax.distributions.base import (
     wide,
 )
 from vae_jax.distributions.continuous import Delta, Mixture, Normal, StandardNormal
+from vae_jax.distributions.counts import NegativeBinomial, Poisson
 from vae_jax.distributions.kl import kl_normal, kl_standard_normal, kl_to_prior
 from vae_jax.distributions.kl_numerical import (
     Estimate,
@@ -46,7 +47,9 @@ __all__ = [
     "Distribution",
     "Estimate",
     "Mixture",
+    "NegativeBinomial",
     "Normal",
+    "Poisson",
     "Posterior",
     "Rates",
     "StandardNormal",

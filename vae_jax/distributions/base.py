@@ -39,6 +39,7 @@ class Support(Enum):
     UNIT_INTERVAL = "the numbers from 0 to 1"
     GREY_LEVELS = "the 256 grey levels k/255"
     REAL = "all numbers"
+    COUNTS = "the whole numbers from 0 on"
 
 
 def has_density(distribution: Any) -> bool:
