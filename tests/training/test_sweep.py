@@ -139,7 +139,7 @@ def test_gathered_on_the_devices_is_what_is_fetched():
 def test_a_grid_is_every_combination_and_refuses_what_makes_no_sense():
     who = grid(RECIPE, beta=[1.0, 2.0], learning_rate=[1e-3, 1e-4], seeds=[4, 5])
     assert len(who.seeds) == 8 and len({tuple(who.named(i).items()) for i in range(8)}) == 8
-    assert who.named(7) == {"learning_rate": 0.0001, "beta": 2.0, "beta_steps": 0.0, "seed": 5}
+    assert who.named(7) == {"learning_rate": 0.0001, "beta": 2.0, "beta_steps": 0.0, "beta_period": 0.0, "seed": 5}
     with pytest.raises(InputError, match=r"beta: 1.0 is given twice"):
         grid(RECIPE, beta=[1.0, 2.0, 1.0])
     with pytest.raises(InputError, match="beta: expected at least one value; got none"):

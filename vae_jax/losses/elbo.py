@@ -90,7 +90,7 @@ def elbo_terms(
     return Terms(log_likelihood.mean(), kl.mean(axis=0), z[0], posterior)
 
 
-_HYPER = {"beta_steps": 0.0, "num_samples": whole(1)}
+_HYPER = {"beta_steps": 0.0, "beta_period": 0.0, "num_samples": whole(1)}
 _RAMPS = {"beta": "beta_steps"}
 
 
@@ -112,7 +112,8 @@ def negative_elbo(
     One sample of z makes the first term an unbiased estimate; the KL is exact for this package's normal q and p, and
     otherwise estimated from the same z (see `kl_to_prior`). At β = 1 the *expectation* of this value over z is an
     upper bound on −log p(x); the value of a single sample may lie on either side. β = 0 trains an autoencoder whose
-    noise shrinks to 0. In training β rises linearly from 0 over `beta_steps` steps (KL warm-up; 0 for none).
+    noise shrinks to 0. In training β rises linearly from 0 over `beta_steps` steps (KL warm-up; 0 for none), and anew
+    every `beta_period` steps (Fu et al., *Cyclical annealing schedule*, 2019; 0 for once).
 
     Args:
       key: a typed `jax.random.key`, used once, for ε.

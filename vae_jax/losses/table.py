@@ -48,7 +48,8 @@ class Loss:
       conditional: whether the label goes into encoder and decoder.
       beta_elbo: whether it is −log p(x|z) + β·KL, so that the known optimum of the β-VAE applies.
       corrupt: `(key, x, **hyper) -> x`, what the encoder sees of x in training; None for x itself.
-      ramps: hyperparameter -> the one that says over how many steps it rises from 0 (0 steps: no ramp).
+      ramps: hyperparameter -> the one that says over how many steps it rises from 0 (0 steps: no ramp). It does so anew
+        every `NAME_period` steps, where such a hyperparameter is declared (0: once).
       critic: trained in the same step with its own optimiser.
     """
 
@@ -86,8 +87,9 @@ class Loss:
             if not entry.whole
         }
         for name, length in self.ramps.items():
-            steps = own.pop(length)
-            own[name] *= jnp.where(steps > 0, jnp.minimum(step / jnp.maximum(steps, 1.0), 1.0), 1.0)
+            steps, period = own.pop(length), own.pop(f"{name}_period", None)
+            now = step if period is None else jnp.where(period > 0, jnp.mod(step, jnp.maximum(period, 1.0)), step)
+            own[name] *= jnp.where(steps > 0, jnp.minimum(now / jnp.maximum(steps, 1.0), 1.0), 1.0)
         return own
 
     def choose(self, **sizes: int) -> "Loss":

@@ -20,13 +20,16 @@ from vae_jax.training.pure import (
     steps,
     steps_per_epoch,
 )
-from vae_jax.training.recipe import Hyper, Recipe, hyperparameters
+from vae_jax.training.recipe import OPTIONAL, Hyper, Recipe, hyperparameters
+from vae_jax.training.schedules import SCHEDULES, Schedule
 from vae_jax.training.trained import Trained, train
 
 __all__ = [
     "IMPROPER",
     "OPTIMIZERS",
+    "OPTIONAL",
     "OVER",
+    "SCHEDULES",
     "WITHIN",
     "DivergedError",
     "Epoch",
@@ -37,6 +40,7 @@ __all__ = [
     "Optimizer",
     "Population",
     "Recipe",
+    "Schedule",
     "State",
     "Trained",
     "as_batch",

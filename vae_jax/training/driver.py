@@ -48,7 +48,7 @@ class Population(NamedTuple):
 
     def params(self, index: int) -> Params:
         """One member's parameters, for `model.decode` and the rest."""
-        return self.layout.one([call.params for call in self.calls], index)
+        return self.layout.one([call.evaluated for call in self.calls], index)
 
     def states(self) -> State:
         """The states of all members on the host, leaves `[n, …]`."""
@@ -62,7 +62,7 @@ class Population(NamedTuple):
           own: inputs of each member, already placed.
           shared: inputs that all members share, already placed.
         """
-        results = [function(call.params, part, shared) for call, part in zip(self.calls, own, strict=True)]
+        results = [function(call.evaluated, part, shared) for call, part in zip(self.calls, own, strict=True)]
         return self.layout.fetch(results)
 
 

@@ -64,6 +64,30 @@ def adam(learning_rate: float | Array) -> optax.GradientTransformation:
     return optax.adam(learning_rate)
 
 
+@register("adamw", weight_decay=1e-4)
+def adamw(learning_rate: float | Array, weight_decay: float | Array) -> optax.GradientTransformation:
+    """Adam with decoupled weight decay.
+
+    Reference: Loshchilov & Hutter, *Decoupled weight decay regularization*, 2019.
+    """
+    return optax.adamw(learning_rate, weight_decay=weight_decay)
+
+
+@register("lion", weight_decay=0.0)
+def lion(learning_rate: float | Array, weight_decay: float | Array) -> optax.GradientTransformation:
+    """Lion: the sign of the momentum; wants a tenth of Adam's learning rate.
+
+    Reference: Chen et al., *Symbolic discovery of optimization algorithms*, 2023.
+    """
+    return optax.lion(learning_rate, weight_decay=weight_decay)
+
+
+@register("sgd", momentum=Hyperparameter(default=0.9, most=1.0))
+def sgd(learning_rate: float | Array, momentum: float | Array) -> optax.GradientTransformation:
+    """Stochastic gradient descent with momentum; wants a small learning rate, since losses are sums over pixels."""
+    return optax.chain(optax.trace(decay=momentum), optax.scale_by_learning_rate(learning_rate))
+
+
 @register("rmsprop")
 def centred_rmsprop(learning_rate: float | Array) -> optax.GradientTransformation:
     """Centred RMSprop: the gradient over its standard deviation, with PyTorch's constants (decay 0.99, ε = 1e-8).

@@ -32,11 +32,24 @@ Metrics = dict[str, Array]
 
 
 class State(NamedTuple):
-    """Everything that training changes. The keys of a step come from the run's key and `step`, so none is kept."""
+    """Everything that training changes. The keys of a step come from the run's key and `step`, so none is kept.
+
+    Attributes:
+      params: what the optimiser trains.
+      opt_state: the optimiser's own.
+      step: how many steps are done.
+      average: a moving average of the parameters, where the recipe has one.
+    """
 
     params: Params
     opt_state: Any
     step: Array
+    average: Params | None = None
+
+    @property
+    def evaluated(self) -> Params:
+        """The parameters to use: the average, where there is one."""
+        return self.params if self.average is None else self.average
 
 
 def init(recipe: Recipe, key: Array, data: Examples) -> State:
@@ -50,7 +63,9 @@ def init(recipe: Recipe, key: Array, data: Examples) -> State:
         latent = jax.eval_shape(lambda: recipe.model.encode(params, x, example.y).mean).size
         params["critic"] = critic.init(use(key, "critic"), latent, **recipe.loss.sizes)
     rates = {name: jnp.float32(entry.default) for name, entry in recipe.declared.items()}
-    return State(params, _optimizer(recipe, rates).init(params), jnp.zeros((), jnp.int32))
+    opt_state = _optimizer(recipe, rates, 0).init(params)
+    average = jax.tree.map(jnp.copy, params) if "ema" in recipe.options else None
+    return State(params, opt_state, jnp.zeros((), jnp.int32), average)
 
 
 def example_terms(recipe: Recipe, params: Params, key: Array, example: Examples) -> Terms:
@@ -110,13 +125,14 @@ def step(
         return loss + critic_loss, (loss, critic_loss, terms)
 
     grads, (loss, critic_loss, terms) = jax.grad(objective, has_aux=True)(state.params)
-    updates, opt_state = _optimizer(recipe, hyper).update(grads, state.opt_state, state.params)
+    updates, opt_state = _optimizer(recipe, hyper, state.step).update(grads, state.opt_state, state.params)
     params: Any = optax.apply_updates(state.params, updates)
+    average = None if state.average is None else _average(state, params, hyper["ema"])
     distortion, rate = terms.distortion.mean(), terms.rate.mean()
     metrics = {"loss": loss, "negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
     if recipe.loss.critic:
         metrics["critic_loss"] = critic_loss
-    new = State(params, opt_state, state.step + 1)
+    new = State(params, opt_state, state.step + 1, average)
     if recipe.skip_nonfinite:
         wrong = (first_nonfinite(new) >= 0) | ~jnp.isfinite(loss)
         new = choose(wrong, state._replace(step=state.step + 1), new)
@@ -216,16 +232,26 @@ def _critic_loss(recipe: Recipe, params: Params, key: Array, terms: Terms) -> Ar
     return jnp.zeros(()) if critic is None else critic.loss(key, terms.z, partial(critic.apply, params["critic"]))
 
 
-def _optimizer(recipe: Recipe, hyper: Mapping[str, Any]) -> optax.GradientTransformation:
+def _average(state: State, params: Params, decay: Array) -> Any:
+    """The average after one more update: of few at first, so that it forgets where training began."""
+    decay = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
+    return jax.tree.map(lambda mean, new: decay * mean + (1.0 - decay) * new, state.average, params)
+
+
+def _optimizer(recipe: Recipe, hyper: Mapping[str, Any], step: ArrayLike) -> optax.GradientTransformation:
     """The recipe's optimiser for the model, and Adam for a critic, with the constants of FactorVAE's public code."""
-    model = recipe.optimizes.at(hyper)
-    if recipe.loss.critic is None:
-        return model
-    critic = optax.adam(hyper["critic_learning_rate"], b1=0.5, b2=0.9)
-    return optax.partition(
-        {"model": model, "critic": critic},
-        lambda params: {name: "critic" if name == "critic" else "model" for name in params},
-    )
+    optimizer = recipe.optimizes.at({**hyper, "learning_rate": recipe.schedule.at(step, hyper)})
+    if "clip_norm" in recipe.options:
+        optimizer = optax.chain(optax.clip_by_global_norm(hyper["clip_norm"]), optimizer)
+    if recipe.loss.critic is not None:
+        critic = optax.adam(hyper["critic_learning_rate"], b1=0.5, b2=0.9)
+        optimizer = optax.partition(
+            {"model": optimizer, "critic": critic},
+            lambda params: {name: "critic" if name == "critic" else "model" for name in params},
+        )
+    if recipe.accumulate > 1:
+        return optax.MultiSteps(optimizer, recipe.accumulate).gradient_transformation()
+    return optimizer
 
 
 def example_parts(

@@ -13,12 +13,21 @@ from jax.typing import ArrayLike
 
 from vae_jax.data.preprocess import Preprocess, grey
 from vae_jax.data.table import Examples
-from vae_jax.hyperparameter import Declared, check
+from vae_jax.hyperparameter import Declared, Hyperparameter, check, declared
 from vae_jax.losses.table import LOSSES, Loss
 from vae_jax.models.vae import VAE
 from vae_jax.training.optimizers import OPTIMIZERS, Optimizer
+from vae_jax.training.schedules import SCHEDULES, Schedule
 
 Hyper = dict[str, Array]
+
+# Hyperparameters of what a recipe may have besides; see `Recipe.options`.
+OPTIONAL: Declared = declared(
+    {
+        "clip_norm": Hyperparameter(default=1.0, exclusive=True),
+        "ema": Hyperparameter(default=0.999, most=1.0, exclusive=True),
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +39,10 @@ class Recipe:
       loss: an entry of `LOSSES`.
       batch_size: examples per step. The incomplete last batch of a shuffled epoch is dropped.
       optimizer: an entry of `OPTIMIZERS`, or any function of a learning rate to an optax transformation.
+      schedule: an entry of `SCHEDULES`.
+      options: names in `OPTIONAL`. `clip_norm` scales the model's gradient down to that norm over all parameters;
+        `ema` keeps a moving average of the parameters with that decay, which is what is evaluated.
+      accumulate: steps whose gradients are averaged into one update.
       preprocess: pixels -> what the model sees, inside the step.
       skip_nonfinite: whether a step whose loss or new state is not finite changes nothing but the step count; its
         metrics gain `skipped`, the share of such steps.
@@ -39,6 +52,9 @@ class Recipe:
     loss: Loss = LOSSES["vae"]
     batch_size: int = 128
     optimizer: Optimizer | Callable[[Any], optax.GradientTransformation] = OPTIMIZERS["adam"]
+    schedule: Schedule = SCHEDULES["constant"]
+    options: tuple[str, ...] = ()
+    accumulate: int = 1
     preprocess: Preprocess = grey
     skip_nonfinite: bool = False
 
@@ -52,9 +68,10 @@ class Recipe:
 
     @property
     def declared(self) -> Declared:
-        """Every leaf of `hyper`: the optimiser's, then the loss's."""
+        """Every leaf of `hyper`: of the optimiser and what goes with it, then of the loss."""
         leaves = {name: entry for name, entry in self.loss.declared.items() if not entry.whole}
-        return {**self.optimizes.hyper, **leaves}
+        options = {name: OPTIONAL[name] for name in self.options}
+        return {**self.optimizes.hyper, **self.schedule.hyper, **options, **leaves}
 
     def seen(self, key: Array, x: ArrayLike) -> Array:
         """Examples `[n, …]` as the model sees them, each with its own key."""

@@ -1,0 +1,126 @@
+"""The table of learning rate schedules that `--schedule` chooses from.
+
+A new one is a function of the step and its hyperparameters with `@register`, here or in a new file of this folder.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from vae_jax.hyperparameter import Declared, Hyperparameter, declared
+from vae_jax.table import Table, summary
+
+HORIZON = "decay_steps"  # of every schedule that ends: a command sets it to the length of its run
+WARMUP = {"warmup_steps": 0.0}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One entry of `SCHEDULES`.
+
+    Attributes:
+      name: what `--schedule` takes.
+      factor: `(step, **hyper) -> []`, what the learning rate is multiplied by at a step, from 0 to 1.
+      hyper: declarations of its hyperparameters; each is a leaf of a run's `hyper`.
+    """
+
+    name: str
+    factor: Callable[..., Array]
+    hyper: Declared = field(default_factory=dict, hash=False)
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return summary(self.factor)
+
+    @property
+    def ends(self) -> bool:
+        """Whether it depends on how long the run is."""
+        return HORIZON in self.hyper
+
+    def at(self, step: ArrayLike, hyper: Mapping[str, ArrayLike]) -> ArrayLike:
+        """The learning rate at a step."""
+        if not self.hyper:
+            return hyper["learning_rate"]
+        return hyper["learning_rate"] * self.factor(step, **{name: hyper[name] for name in self.hyper})
+
+
+SCHEDULES: Table[Schedule] = Table("schedule", "vae_jax.training")
+
+
+def register(name: str, **hyper: float | Hyperparameter) -> Callable:
+    """Register the decorated function in `SCHEDULES`; keywords declare its hyperparameters."""
+
+    def enter(factor: Callable[..., Array]) -> Callable[..., Array]:
+        SCHEDULES.add(name, Schedule(name, factor, declared(hyper)))
+        return factor
+
+    return enter
+
+
+@register("constant")
+def constant(step: ArrayLike) -> Array:
+    """The learning rate as it is, all along."""
+    return jnp.ones_like(step, jnp.float32)
+
+
+@register("warmup", **WARMUP)
+def warmup(step: ArrayLike, warmup_steps: ArrayLike) -> Array:
+    """A linear rise over `warmup_steps`, then the learning rate as it is."""
+    return _rise(step, warmup_steps)
+
+
+@register("cosine", decay_steps=10_000.0, final_rate=Hyperparameter(default=0.0, most=1.0), **WARMUP)
+def cosine(step: ArrayLike, decay_steps: ArrayLike, final_rate: ArrayLike, warmup_steps: ArrayLike) -> Array:
+    """A linear rise over `warmup_steps`, then half a cosine down to `final_rate` of the learning rate.
+
+    final + (1 − final)·½(1 + cos πt), t the share of the steps after the rise. Reference: Loshchilov & Hutter, *SGDR:
+    stochastic gradient descent with warm restarts*, 2017, eq. 5.
+    """
+    t = _share(step, decay_steps, warmup_steps)
+    return _rise(step, warmup_steps) * (final_rate + (1.0 - final_rate) * 0.5 * (1.0 + jnp.cos(jnp.pi * t)))
+
+
+@register(
+    "stages",
+    decay_steps=10_000.0,
+    final_rate=Hyperparameter(default=0.1, most=1.0, exclusive=True),
+    stages=Hyperparameter(default=8.0, least=1.0),
+    stage_growth=Hyperparameter(default=3.0, least=1.0),
+    **WARMUP,
+)
+def stages(
+    step: ArrayLike,
+    decay_steps: ArrayLike,
+    final_rate: ArrayLike,
+    stages: ArrayLike,
+    stage_growth: ArrayLike,
+    warmup_steps: ArrayLike,
+) -> Array:
+    """`stages` stages, each `stage_growth` times as long as the one before, down to `final_rate` by equal factors.
+
+    As they are: eight stages of 3^i parts of the run at 10^(−i/7) of the learning rate. Reference: Burda et al.,
+    *Importance weighted autoencoders*, 2016, section 5.
+    """
+    t, growth = _share(step, decay_steps, warmup_steps), jnp.asarray(stage_growth, jnp.float32)
+    even = growth < 1.0001
+    safe = jnp.where(even, 2.0, growth)
+    grown = jnp.log1p(t * (safe**stages - 1.0)) / jnp.log(safe)  # at the start of stage i, i
+    stage = jnp.floor(jnp.where(even, t * stages, grown) + 1e-4)
+    return _rise(step, warmup_steps) * final_rate ** (
+        jnp.clip(stage, 0.0, stages - 1.0) / jnp.maximum(stages - 1.0, 1.0)
+    )
+
+
+def _rise(step: ArrayLike, steps: ArrayLike) -> Array:
+    """1/steps at the first step, then 2/steps, up to 1; 1 throughout if `steps` is 0."""
+    return jnp.minimum((jnp.asarray(step, jnp.float32) + 1.0) / jnp.maximum(steps, 1.0), 1.0)
+
+
+def _share(step: ArrayLike, whole: ArrayLike, before: ArrayLike) -> Array:
+    """How much of the steps from `before` to `whole` is done, from 0 to 1."""
+    step, whole, before = (jnp.asarray(number, jnp.float32) for number in (step, whole, before))
+    return jnp.clip((step - before) / jnp.maximum(whole - before, 1.0), 0.0, 1.0)
