@@ -28,7 +28,7 @@ def expect_right_or_refused(path: Path) -> None:
         return
     for part in (found.train, found.validation, found.test):
         assert part.x.dtype in (np.uint8, np.float32) and part.x.size and np.isfinite(part.x).all()
-        assert part.x.dtype == np.uint8 or (part.x.min() >= 0 and part.x.max() <= 1)
+        assert part.x.dtype == np.uint8 or part.x.ndim == 2 or (part.x.min() >= 0 and part.x.max() <= 1)
         assert part.y is None or (part.y.dtype == np.int32 and part.y.min() >= 0 and part.y.max() < found.classes)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from vae_jax import data
 from vae_jax.data import mnist, tfds
+from vae_jax.data.arrays import written_whole
 from vae_jax.errors import InputError
 
 REAL = os.environ.get("VAE_JAX_DATA")  # a folder with mnist/, fashion_mnist/ and binarized_mnist/
@@ -207,6 +208,6 @@ def test_a_folder_of_tfds_that_cannot_be_written_is_refused(tfds_files, monkeypa
 
 
 def test_an_array_that_could_not_be_stacked_is_not_left(tmp_path):
-    with pytest.raises(RuntimeError), tfds._written_whole(tmp_path / "a.npy", (3,), np.uint8):
+    with pytest.raises(RuntimeError), written_whole(tmp_path / "a.npy", (3,), np.uint8):
         raise RuntimeError
     assert not list(tmp_path.iterdir())

@@ -6,6 +6,7 @@ URLs and checksums) and read with NumPy. A prepared set lies where TFDS keeps it
 """
 
 import gzip
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def read_amat(path: Path) -> np.ndarray:
 
 
 def _without_tensorflow(name: str, files: dict[str, dict[str, str]]) -> Any:
-    """The TFDS builder class of `name`, reading without TensorFlow; `files` is split -> {"image": …, "label": …}."""
+    """Makes the TFDS builder of `name`, reading without TensorFlow; `files` is split -> {"image": …, "label": …}."""
     import tensorflow_datasets as tfds
     from PIL import Image
 
@@ -61,7 +62,8 @@ def _without_tensorflow(name: str, files: dict[str, dict[str, str]]) -> Any:
                 yield i, record if labels is None else {**record, "label": int(labels[i])}
 
     Builder.name = name
-    return Builder
+    made: Any = Builder
+    return partial(made, file_format="array_record")
 
 
 _IDX = {

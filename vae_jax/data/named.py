@@ -2,22 +2,36 @@
 
 from pathlib import Path
 
-from vae_jax.data import files, tfds
+from vae_jax.data import files, folders, tfds
 from vae_jax.data.table import DATASETS, Dataset
+from vae_jax.errors import InputError
+
+HUGGING_FACE = "hf:"
 
 
-def load(name: str, manual_dir: Path | None = None) -> Dataset:
-    """The data set for a name in `DATASETS`, any other TFDS image set, or a path to an `.npz` or `.npy`.
+def load(name: str, manual_dir: Path | None = None, *, size: int | None = None, skip_broken: bool = False) -> Dataset:
+    """The data set for a name in `DATASETS`, any other TFDS image set, or a path.
 
     Args:
-      name: e.g. `digits`, `mnist`, `cifar10`, `my/images.npz`.
+      name: such as `digits`, `mnist`, `emnist/letters`, `hf:user/photos`, `my/images.npz`; or a folder of images.
       manual_dir: a folder with the original files, for sets that would be downloaded.
+      size: crop images to the square in their middle and resize them to so many pixels a side.
+      skip_broken: leave out the files of a folder that cannot be read.
 
     Raises:
       InputError: no such data set, files missing or damaged, or arrays that cannot be trained on.
     """
-    if name in DATASETS:
-        return DATASETS[name].load(manual_dir)
-    if Path(name).suffix in files.SUFFIXES:
-        return files.load_file(Path(name))
-    return tfds.load_named(name, manual_dir)
+    path = Path(name)
+    if name in DATASETS or path.suffix in files.SUFFIXES:
+        if size is not None:
+            raise InputError(
+                f"--size {size}: {name} comes as it is; expected a folder of images, or a set that is read."
+            )
+        return DATASETS[name].load(manual_dir) if name in DATASETS else files.load_file(path)
+    if name.startswith(HUGGING_FACE):
+        from vae_jax.data import hugging_face
+
+        return hugging_face.load_named(name.removeprefix(HUGGING_FACE), size=size)
+    if path.is_dir():
+        return folders.load_folder(path, size=size, skip_broken=skip_broken)
+    return tfds.load_named(name, manual_dir, size=size)

@@ -28,7 +28,7 @@ def read_ahead(data: Examples, order: Sequence[np.ndarray]) -> Iterator[Examples
     try:
         import grain
     except ImportError:
-        raise InputError("streaming reads with Grain; pip install 'vae-jax[experiments]'.") from None
+        raise InputError("streaming reads with Grain; pip install grain.") from None
     options = grain.ReadOptions(num_threads=READERS, prefetch_buffer_size=AHEAD)
     source: Any = _Batches(data, order)
     yield from grain.MapDataset.source(source).to_iter_dataset(options)

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,6 +51,26 @@ class Factors(NamedTuple):
         return math.prod(self.sizes) * self.copies
 
 
+class Units(NamedTuple):
+    """How rows of features were standardised.
+
+    Attributes:
+      mean: `[features]`, what was subtracted, in float64.
+      scale: `[features]`, what was divided by.
+    """
+
+    mean: Any
+    scale: Any
+
+    def of_model(self, x: Any) -> Any:
+        """Features as the model sees them, from those of the data; float32."""
+        return ((np.asarray(x, np.float64) - self.mean) / self.scale).astype(np.float32)
+
+    def of_data(self, x: Any) -> Any:
+        """Features in the units of the data, from those that the model gives."""
+        return x * self.scale + self.mean
+
+
 class Dataset(NamedTuple):
     """A data set in three parts. The test part is never trained on.
 
@@ -61,6 +81,7 @@ class Dataset(NamedTuple):
       test: what is reported; the published test set where there is one.
       classes: how many labels there are; 0 without labels.
       factors: all images by their factors of variation, where those are known.
+      units: what undoes the standardisation of the features, where they are standardised.
     """
 
     name: str
@@ -69,6 +90,7 @@ class Dataset(NamedTuple):
     test: Examples
     classes: int = 0
     factors: Factors | None = None
+    units: Units | None = None
 
 
 @dataclass(frozen=True)
@@ -105,31 +127,30 @@ def register(name: str, *, epochs: int) -> Callable:
 
 
 def checked(x: np.ndarray, y: np.ndarray | None, origin: str) -> Examples:
-    """Images and labels in the form that training needs, or an error that says what to change.
+    """Images, or rows of features, and labels in the form that training needs, or an error that says what to change.
 
     Args:
-      x: `[n, height, width, channels]`, `[n, height, width]` or `[n, features]`; uint8, bool, or float in [0, 1].
+      x: images `[n, height, width, channels]` or `[n, height, width]`: uint8, bool, or float in [0, 1]; or rows
+        `[n, features]`: uint8 and bool as pixels, other integers and any finite floats as they are.
       y: `[n]` integers from 0, or None.
       origin: what to call the data in an error.
 
     Raises:
-      InputError: another rank or dtype, no images, values not finite or out of range, labels that do not fit.
+      InputError: another rank or dtype, no examples, values not finite or out of range, labels that do not fit.
     """
     expected = "expected x as [n, height, width, channels] or [n, features]"
     if x.ndim not in (2, 3, 4):
         raise InputError(f"{origin}: x has shape {x.shape}; {expected}.")
     if 0 in x.shape:
         raise InputError(f"{origin}: x is empty, shape {x.shape}; {expected} with n at least 1.")
-    if x.ndim == 4 and x.shape[-1] not in (1, 3):
-        raise InputError(f"{origin}: x has {x.shape[-1]} channels, shape {x.shape}; expected 1 or 3, last.")
     if x.ndim == 3:
         x = x[..., None]
     if x.dtype == bool:
         x = x.astype(np.uint8) * np.uint8(255)
-    elif np.issubdtype(x.dtype, np.floating):
+    elif np.issubdtype(x.dtype, np.floating) or (x.ndim == 2 and x.dtype.kind in "iu" and x.dtype != np.uint8):
         with np.errstate(over="ignore"):  # infinity is refused next
             x = x.astype(np.float32)
-        _expect_unit_interval(x, origin)
+        _expect_finite(x, origin)
     elif x.dtype != np.uint8:
         raise InputError(f"{origin}: x is {x.dtype}; expected uint8 0..255 or float in [0, 1]. Convert with x.astype.")
     if y is None:
@@ -159,6 +180,24 @@ def split(name: str, data: Examples, *, validation: float, test: float) -> Datas
     return Dataset(name, *(rows(data, np.sort(part)) for part in parts), classes=count_classes(data))
 
 
+def dealt(name: str, parts: Mapping[str, Examples]) -> Dataset:
+    """A data set from the parts that were published: `train`, and perhaps `validation` and `test`.
+
+    Without a test part all three are dealt from the training part. Without a validation part its last sixtieth is held
+    out (1,000 of MNIST's 60,000), few enough for results to stay comparable with those trained on all of it.
+
+    Raises:
+      InputError: too few images for three parts.
+    """
+    if "test" not in parts:
+        return split(name, parts["train"], validation=0.1, test=0.1)
+    train, classes = parts["train"], max(map(count_classes, parts.values()))
+    if "validation" in parts:
+        return Dataset(name, train, parts["validation"], parts["test"], classes)
+    held = max(len(train.x) // 60, 1)
+    return Dataset(name, rows(train, slice(-held)), rows(train, slice(-held, None)), parts["test"], classes)
+
+
 def count_classes(data: Examples) -> int:
     """One more than the largest label; 0 without labels."""
     return 0 if data.y is None else int(data.y.max()) + 1
@@ -180,13 +219,15 @@ def fingerprint(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _expect_unit_interval(x: np.ndarray, origin: str) -> None:
+def _expect_finite(x: np.ndarray, origin: str) -> None:
+    """And images in [0, 1]; which rows of features fit, the likelihood says."""
     for start in range(0, x.shape[0], CHUNK):
         part = x[start : start + CHUNK]
         if not np.isfinite(part).all():
             row = start + int(np.argwhere(~np.isfinite(part))[0, 0])
-            raise InputError(f"{origin}: image {row} of x holds NaN or infinity; expected numbers in [0, 1].")
-        if part.min() < 0 or part.max() > 1:
+            what = "image" if x.ndim == 4 else "row"
+            raise InputError(f"{origin}: {what} {row} of x holds NaN or infinity; expected finite numbers.")
+        if x.ndim == 4 and (part.min() < 0 or part.max() > 1):
             raise InputError(
                 f"{origin}: x goes from {part.min():g} to {part.max():g}; expected float in [0, 1] or uint8 0..255. "
                 "Divide by 255 or convert with x.astype('uint8')."

@@ -6,8 +6,9 @@ import socket
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,8 +16,11 @@ from urllib.parse import urlsplit
 import numpy as np
 from filelock import FileLock, Timeout
 
-from vae_jax.data.table import DATASETS, Dataset, Examples, Factors, checked, count_classes, rows, split
+from vae_jax.data.arrays import written_whole
+from vae_jax.data.pictures import as_array
+from vae_jax.data.table import DATASETS, Dataset, Examples, Factors, checked, dealt
 from vae_jax.errors import InputError, nearest
+from vae_jax.progress import bar
 
 # Sets whose images are all combinations of known factors: the factors, and which of them is the label.
 FACTORS = {
@@ -28,8 +32,14 @@ ASIDE = {"dsprites": ("shape",)}  # what the published MIG of Chen et al. leaves
 OFFLINE = "Offline, --data digits works, and so does an .npz file of your own"
 
 
-def load_named(name: str, manual_dir: Path | None) -> Dataset:
-    """Any image data set of TFDS by its name; the stock builders read with TensorFlow, the `[tensorflow]` extra.
+def load_named(name: str, manual_dir: Path | None, *, size: int | None = None) -> Dataset:
+    """Any image data set of TFDS; the stock builders read with TensorFlow, the `[tensorflow]` extra.
+
+    Args:
+      name: as TFDS has it, `name/config:version`, the latter two if need be. What is prepared already, in either file
+        format, is not downloaded again.
+      manual_dir: a folder with the original files, in place of a download.
+      size: crop each image to the square in its middle and resize it to so many pixels a side, as it is read.
 
     Raises:
       InputError: no such data set, TensorFlow missing, or no images in it.
@@ -41,50 +51,87 @@ def load_named(name: str, manual_dir: Path | None) -> Dataset:
         close = nearest(name, [*DATASETS, *builders]).partition("Choose")[0]
         known = ", ".join(DATASETS)
         raise InputError(
-            f"no data set {name!r}; {close}Choose from: {known}, an image data set of TFDS, or an .npz or .npy file."
+            f"no data set {name!r}; {close}Choose from: {known}, an image data set of TFDS, hf:NAME, a folder of "
+            "images, or an .npz or .npy file."
         )
     try:
         import tensorflow  # noqa: F401  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
     except ImportError:
         raise InputError(
             f"TFDS reads {name!r} with TensorFlow, which is not installed; pip install 'vae-jax[tensorflow]'. "
-            f"Without it: {', '.join(DATASETS)}, or an .npz or .npy file."
+            f"Without it: {', '.join(DATASETS)}, a folder of images, or an .npz or .npy file."
         ) from None
-    return load_builder(tfds.builder_cls(name), manual_dir)
+    return load_builder(partial(_stock, name), manual_dir, size=size)
 
 
-def load_builder(builder_class: Any, manual_dir: Path | None) -> Dataset:
+def _stock(name: str) -> Any:
+    """TFDS's own builder.
+
+    Raises:
+      InputError: no such configuration or version.
+    """
+    import tensorflow_datasets as tfds
+
+    try:
+        return tfds.builder(name)
+    except Exception as error:  # of TFDS's own kinds and others
+        raise InputError(f"TFDS has no {name}: {' '.join(str(error).split())[:300]}") from error
+
+
+def load_builder(make: Callable[[], Any], manual_dir: Path | None, *, size: int | None = None) -> Dataset:
     """Prepare with TFDS (unless already prepared), stack, and split where TFDS has no validation or test part.
 
     Args:
-      builder_class: a TFDS builder with features `image` and optionally `label`.
+      make: makes a TFDS builder with a feature of images, and perhaps one of labels.
       manual_dir: a folder with the original files, in place of a download. Checksums are verified either way.
+      size: of a side in pixels, of which images are stacked; None for images that are all of one shape.
 
     Raises:
       InputError: the files are missing, damaged, or cannot be fetched; or there are no images in the data set.
     """
-    builder = builder_class(file_format="array_record")
-    if "image" not in builder.info.features:
-        raise InputError(f"data set {builder.name!r} has no feature 'image'; expected an image data set.")
-    if not _is_stacked(builder):
+    builder = make()
+    fields = _fields(builder)
+    if not _is_stacked(builder, fields, size):
         with _alone(builder):
-            builder = builder_class(file_format="array_record")  # another process may have prepared it by now
+            builder = make()  # another process may have prepared it by now
             if not builder.info.splits:
                 _prepare(builder, manual_dir)
-            for name in builder.info.splits:
-                _stack(builder, name)
-    parts = {name: _read(builder, name) for name in builder.info.splits}
+            for name in _splits(builder):
+                _stack(builder, name, fields, size)
+    parts = {name: _read(builder, name, fields, size) for name in _splits(builder)}
     factors = known_factors(builder, list(parts.values())) if builder.name in FACTORS else None
-    if "test" not in parts:
-        return split(builder.name, parts["train"], validation=0.1, test=0.1)._replace(factors=factors)
-    train, classes = parts["train"], count_classes(parts["train"])
-    if "validation" in parts:
-        return Dataset(builder.name, train, parts["validation"], parts["test"], classes, factors)
-    # No published validation part: hold out the last sixtieth of the training part (1,000 of MNIST's 60,000), few
-    # enough for results to stay comparable with those trained on all of it.
-    held = max(len(train.x) // 60, 1)
-    train, validation = rows(train, slice(-held)), rows(train, slice(-held, None))
-    return Dataset(builder.name, train, validation, parts["test"], classes, factors)
+    if "train" not in parts:
+        first, *others = parts
+        if others:
+            raise InputError(f"data set {builder.name!r} has the parts {', '.join(parts)}; expected one named train.")
+        parts["train"] = parts.pop(first)
+    return dealt(builder.name, parts)._replace(factors=factors)
+
+
+def _splits(builder: Any) -> list[str]:
+    """The parts of a prepared set; one that does not say has one to train on."""
+    return list(builder.info.splits) or ["train"]
+
+
+def _fields(builder: Any) -> dict[str, str]:
+    """What is stacked -> the feature that holds it: images, labels, factors.
+
+    Raises:
+      InputError: no images.
+    """
+    import tensorflow_datasets as tfds
+
+    features = builder.info.features
+    named = dict(features.items()) if hasattr(features, "items") else {}
+    images = [name for name, kind in named.items() if isinstance(kind, tfds.features.Image)]
+    if not images:
+        raise InputError(f"data set {builder.name!r} has no feature of images; expected an image data set.")
+    labels = [name for name, kind in named.items() if isinstance(kind, tfds.features.ClassLabel)]
+    fields = {"image": "image" if "image" in images else images[0]}
+    factors, _ = FACTORS.get(builder.name, ((), ""))
+    if labels and not factors:
+        fields["label"] = "label" if "label" in labels else labels[0]
+    return fields | {f"label_{name}": f"label_{name}" for name in factors}
 
 
 def known_factors(builder: Any, parts: list[Examples]) -> Factors:
@@ -100,7 +147,7 @@ def known_factors(builder: Any, parts: list[Examples]) -> Factors:
     names, _ = FACTORS[builder.name]
     sizes = tuple(builder.info.features[f"label_{name}"].num_classes for name in names)
     columns = [
-        np.concatenate([np.load(_path(builder, part, f"label_{name}")) for part in builder.info.splits])
+        np.concatenate([np.load(_path(builder, part, f"label_{name}", None)) for part in builder.info.splits])
         for name in names
     ]
     place = np.ravel_multi_index(tuple(columns), sizes)
@@ -215,61 +262,76 @@ def _alone(builder: Any) -> Iterator[None]:
         lock.release()
 
 
-def _is_stacked(builder: Any) -> bool:
+def _is_stacked(builder: Any, fields: Mapping[str, str], size: int | None) -> bool:
     """Whether all arrays of a data set are there."""
-    paths = [path for name in builder.info.splits for path in _paths(builder, name).values()]
+    paths = [_path(builder, part, field, size) for part in builder.info.splits for field in fields]
     return bool(paths) and all(path.is_file() for path in paths)
 
 
-def _paths(builder: Any, part: str) -> dict[str, Path]:
-    """Field -> the file of its array, for one part of the set."""
-    names, _ = FACTORS.get(builder.name, ((), ""))
-    wanted = ("image", "label", *(f"label_{name}" for name in names))
-    return {field: _path(builder, part, field) for field in wanted if field in builder.info.features}
-
-
-def _stack(builder: Any, part: str) -> None:
+def _stack(builder: Any, part: str, fields: Mapping[str, str], size: int | None) -> None:
     """Write one part of the set as `.npy` files."""
-    from tqdm import tqdm
-
-    paths = _paths(builder, part)
+    paths = {field: _path(builder, part, field, size) for field in fields}
     if all(path.is_file() for path in paths.values()):
         return
-    source = builder.as_data_source(split=part)
+    Path(builder.data_dir).mkdir(parents=True, exist_ok=True)
+    source = _records(builder, part)
     with ExitStack() as stack:
         arrays: dict[str, np.ndarray] = {}
-        for i, record in enumerate(tqdm(source, desc=f"reading {builder.name} {part}", unit="image", leave=False)):
+        words = bar(source, desc=f"reading {builder.name} {part}", unit="image", leave=False)
+        for i, record in enumerate(words):
             for field, path in paths.items():
-                value = np.asarray(record[field])
+                value = np.asarray(record[fields[field]])
+                if field == "image":
+                    value = _sized(value, size, builder.name)
                 if field not in arrays:
-                    arrays[field] = stack.enter_context(_written_whole(path, (len(source), *value.shape), value.dtype))
+                    arrays[field] = stack.enter_context(written_whole(path, (len(source), *value.shape), value.dtype))
+                if value.shape != arrays[field].shape[1:]:
+                    raise InputError(f"{builder.name} holds images of several sizes; expected one. Pass --size 64.")
                 arrays[field][i] = value
+        if not arrays:
+            raise InputError(f"the part {part} of {builder.name} is empty; expected images.")
         x = arrays["image"]
         if x.dtype == np.uint8 and x.max() == 1:  # binary images stored as 0 and 1
             np.multiply(x, np.uint8(255), out=x)
 
 
-def _read(builder: Any, part: str) -> Examples:
+def _records(builder: Any, part: str) -> Any:
+    """The records of a part, in order, with their number: with TensorFlow where the files are its own."""
+    import tensorflow_datasets as tfds
+
+    if builder.info.file_format is tfds.core.FileFormat.ARRAY_RECORD:
+        return builder.as_data_source(split=part)
+    config = tfds.ReadConfig(interleave_cycle_length=1)  # the order of the files
+    return tfds.as_numpy(builder.as_dataset(split=part, shuffle_files=False, read_config=config))
+
+
+def _sized(image: np.ndarray, size: int | None, name: str) -> np.ndarray:
+    """An image as it is stacked: `[height, width, channels]`, of 16 bits the upper 8."""
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    if size is None:
+        return image
+    if image.ndim != 3 or image.dtype != np.uint8 or image.shape[-1] not in (1, 3, 4):
+        raise InputError(
+            f"--size {size}: {name} holds images {list(image.shape)} of {image.dtype}, which are not resized."
+        )
+    from PIL import Image
+
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    return as_array(picture, size=size, channels=1 if image.shape[-1] == 1 else 3)
+
+
+def _read(builder: Any, part: str, fields: Mapping[str, str], size: int | None) -> Examples:
     """One part of the set as memory-mapped arrays."""
-    paths, (_, label) = _paths(builder, part), FACTORS.get(builder.name, ((), ""))
+    _, label = FACTORS.get(builder.name, ((), ""))
+    paths = {field: _path(builder, part, field, size) for field in fields}
     arrays = {field: np.load(path, mmap_mode="r", allow_pickle=False) for field, path in paths.items()}
-    return checked(arrays["image"], arrays.get("label", arrays.get(f"label_{label}")), builder.name)
+    y = arrays.get("label", arrays.get(f"label_{label}"))
+    if y is not None and len(y) and y.min() < 0:  # TFDS's mark of a part without labels
+        y = None
+    return checked(arrays["image"], y, builder.name)
 
 
-def _path(builder: Any, part: str, field: str) -> Path:
-    return Path(builder.data_dir) / f"whole-{part}-{field}.npy"
-
-
-@contextmanager
-def _written_whole(path: Path, shape: tuple[int, ...], dtype: Any) -> Iterator[np.ndarray]:
-    """A new `.npy` file as a memory-mapped array; renamed at the end, so that a reader never sees half a file."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npy", delete=False) as file:
-        pass
-    array = np.lib.format.open_memmap(file.name, mode="w+", dtype=dtype, shape=shape)
-    try:
-        yield array
-    except BaseException:
-        os.unlink(file.name)
-        raise
-    array.flush()
-    os.replace(file.name, path)
+def _path(builder: Any, part: str, field: str, size: int | None) -> Path:
+    sized = f"-{size}" if size and field == "image" else ""
+    return Path(builder.data_dir) / f"whole-{part}-{field}{sized}.npy"

@@ -1,0 +1,142 @@
+"""A folder of images: what Pillow reads, cropped and resized, labels from subfolders, and files that are broken."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vae_jax import data
+from vae_jax.data import folders, kept
+from vae_jax.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Forty pictures of different sizes and formats in two subfolders, each of one colour."""
+    random = np.random.RandomState(0)
+    for label, name in enumerate(("cats", "dogs")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(20):
+            height, width = random.randint(9, 30, 2)
+            suffix = ("png", "jpg", "webp", "bmp")[index % 4]
+            color = (10 * index, 100 * label, 50)
+            Image.new("RGB", (int(width), int(height)), color).save(
+                tmp_path / "photos" / name / f"{index:02}.{suffix}", quality=95
+            )
+    return tmp_path / "photos"
+
+
+def everything(found: data.Dataset) -> np.ndarray:
+    return np.concatenate([part.x for part in found[1:4]])
+
+
+def test_subfolders_are_labels_and_images_come_in_order(photos):
+    found = data.load(str(photos), size=8)
+    assert found.train.x.shape == (32, 8, 8, 3) and found.train.x.dtype == np.uint8 and found.classes == 2
+    for part in found[1:4]:
+        np.testing.assert_allclose(
+            part.x[..., 1], np.broadcast_to(100 * part.y[:, None, None], (len(part.y), 8, 8)), atol=3
+        )
+    assert sorted(np.unique(np.round(everything(found)[:, 0, 0, 0] / 10))) == list(range(20))
+
+
+def test_the_array_is_kept_and_made_anew_where_anything_changed(photos, monkeypatch, capsys):
+    first = everything(data.load(str(photos), size=8))
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "pixels", None)  # nothing is decoded a second time
+        np.testing.assert_array_equal(everything(data.load(str(photos), size=8)), first)
+    (array,) = kept.cache_folder().glob("*/x.npy")
+    content = bytearray(array.read_bytes())
+    content[-1] ^= 1
+    array.write_bytes(content)
+    np.testing.assert_array_equal(everything(data.load(str(photos), size=8)), first)
+    assert "not as it was written: reading the images again" in capsys.readouterr().err
+    Image.new("RGB", (9, 9)).save(photos / "cats" / "new.png")
+    assert len(everything(data.load(str(photos), size=8))) == 41
+    assert data.load(str(photos), size=4).train.x.shape[1:] == (4, 4, 3)
+
+
+def test_a_broken_file_is_named_or_left_out(photos, capsys):
+    (photos / "cats" / "text.png").write_text("no image")
+    whole = (photos / "dogs" / "00.png").read_bytes()
+    (photos / "dogs" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"cats/text\.png cannot be read .*--skip-broken"):
+        data.load(str(photos), size=8)
+    found = data.load(str(photos), size=8, skip_broken=True)
+    assert len(everything(found)) == 40 and found.classes == 2
+    assert "2 broken files are left out, cats/text.png, dogs/cut.png" in capsys.readouterr().err
+    for part in found[1:4]:
+        np.testing.assert_allclose(part.x[:, 0, 0, 1], 100 * part.y, atol=3)
+
+
+def save_ten(folder, image: Image.Image) -> None:
+    folder.mkdir()
+    for index in range(10):
+        image.save(folder / f"{index}.png")
+
+
+def test_what_becomes_of_modes(tmp_path):
+    """16 bits lose the lower byte, what is transparent lies on white, and grey stays grey where all is grey."""
+    deep = np.full((8, 8), 0xABCD, np.uint16)
+    save_ten(tmp_path / "deep", Image.fromarray(deep))
+    found = data.load(str(tmp_path / "deep"))
+    assert found.train.x.shape == (8, 8, 8, 1) and (found.train.x == 0xAB).all()
+    save_ten(tmp_path / "clear", Image.new("RGBA", (8, 8), (200, 0, 0, 51)))
+    found = data.load(str(tmp_path / "clear"))
+    np.testing.assert_allclose(found.train.x[0, 0, 0], 255 + (np.array([200, 0, 0]) - 255) * 51 / 255, atol=1)
+    save_ten(tmp_path / "grey", Image.new("L", (8, 8), 77))
+    assert (data.load(str(tmp_path / "grey")).train.x == 77).all()
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(tmp_path / "grey" / "red.png")
+    assert data.load(str(tmp_path / "grey")).train.x.shape[-1] == 3
+    save_ten(tmp_path / "bits", Image.fromarray(np.eye(8, dtype=bool)))
+    np.testing.assert_array_equal(data.load(str(tmp_path / "bits")).train.x[0, ..., 0], 255 * np.eye(8))
+    palette = Image.new("P", (8, 8), 1)
+    palette.putpalette([0, 0, 0, 9, 8, 7])
+    save_ten(tmp_path / "palette", palette)
+    assert data.load(str(tmp_path / "palette")).train.x[0, 0, 0].tolist() == [9, 8, 7]
+
+
+def test_the_middle_is_cropped_and_turned_as_exif_says(tmp_path):
+    """A green square between red borders, which lie above and below once it is turned."""
+    pixels = np.zeros((16, 48, 3), np.uint8)
+    pixels[..., 0], pixels[:, 16:32] = 255, (0, 255, 0)
+    pixels[:8, 16:32] = (0, 255, 255)  # blue is added in its upper half
+    image, exif = Image.fromarray(pixels), Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    (tmp_path / "turned").mkdir()
+    for index in range(10):
+        image.save(tmp_path / "turned" / f"{index}.png", exif=exif)
+    x = data.load(str(tmp_path / "turned"), size=16).train.x[0]
+    assert (x[..., 0] == 0).all() and (x[..., 1] == 255).all()
+    assert (x[:, 8:, 2] == 255).all() and (x[:, :8, 2] == 0).all()
+
+
+def test_what_cannot_be_a_data_set_is_refused(photos, tmp_path):
+    with pytest.raises(InputError, match=r"images of .* sizes, mostly .*--size 64"):
+        data.load(str(photos))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("")
+    with pytest.raises(InputError, match=r"holds no images; expected \.png"):
+        data.load(str(tmp_path / "empty"))
+    (tmp_path / "empty" / "a.png").write_text("")
+    with pytest.raises(InputError, match="none of its 1 images can be read"):
+        data.load(str(tmp_path / "empty"), skip_broken=True)
+    Image.new("L", (4, 4)).save(tmp_path / "empty" / "a.png")
+    with pytest.raises(InputError, match="too few"):
+        data.load(str(tmp_path / "empty"))
+    with pytest.raises(InputError, match="--size 8: digits comes as it is"):
+        data.load("digits", size=8)
+
+
+def test_hidden_files_and_an_image_outside_the_subfolders(photos):
+    (photos / ".trash").mkdir()
+    Image.new("RGB", (9, 9)).save(photos / ".trash" / "a.png")
+    Image.new("RGB", (9, 9)).save(photos / "cats" / "._a.png")
+    assert len(everything(data.load(str(photos), size=4))) == 40
+    Image.new("RGB", (9, 9)).save(photos / "loose.png")
+    found = data.load(str(photos), size=4)
+    assert len(everything(found)) == 41 and found.classes == 0

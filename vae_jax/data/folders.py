@@ -1,0 +1,155 @@
+"""A folder of images as a data set: cropped and resized once, and kept as one checksummed array."""
+
+import hashlib
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vae_jax.data.arrays import written_whole
+from vae_jax.data.kept import kept_arrays, write_array
+from vae_jax.data.pictures import BROKEN, pixels, shape_of
+from vae_jax.data.table import Dataset, checked, split
+from vae_jax.errors import InputError
+from vae_jax.progress import bar
+
+READER = 1  # of the arrays kept; another number where they are made otherwise
+AHEAD = 64  # images that are read at a time
+
+
+class Folder(NamedTuple):
+    """The images of a folder, and what tells it from another.
+
+    Attributes:
+      path: the folder.
+      files: the images, by their names from the folder on, in order.
+      labels: the names of the subfolders that hold them, in order; empty where some image is in none.
+      fingerprint: SHA-256 of the names, sizes and times of the files.
+    """
+
+    path: Path
+    files: list[str]
+    labels: list[str]
+    fingerprint: str
+
+
+def load_folder(path: Path, *, size: int | None = None, skip_broken: bool = False) -> Dataset:
+    """The images of a folder and its subfolders, whose names become labels; 80 % train, 10 % validation, 10 % test.
+
+    Any format that Pillow reads. Each image is turned as its EXIF says, cropped to the square in its middle and
+    resized to `size`. Grey stays grey where all images are; else all become RGB. 16 bits become 8; what is transparent
+    lies on white; of a film, the first image is taken.
+
+    The array is kept in the cache folder, checked against its sum when it is read again, and made anew where a file
+    was added, removed or changed.
+
+    Args:
+      path: the folder. Labels are its subfolders, in alphabetical order, if no image lies outside of them.
+      size: of a side, in pixels; None for images that are all of one shape.
+      skip_broken: leave out files that cannot be read, and say which.
+
+    Raises:
+      InputError: no images, too few of them, several shapes without `size`, or a file that cannot be read.
+    """
+    folder = images_of(path)
+    of = (READER, folder.fingerprint, size, skip_broken)
+    arrays, about = kept_arrays(of, partial(_make, folder, size=size, skip_broken=skip_broken))
+    if skipped := about["skipped"]:
+        more = f" and {len(skipped) - 3} more" if len(skipped) > 3 else ""
+        left = f"{len(skipped)} broken file{'s are' if len(skipped) > 1 else ' is'} left out"
+        print(f"{path}: {left}, {', '.join(skipped[:3])}{more}.", file=sys.stderr)
+    return split(str(path), checked(arrays["x"], arrays.get("y"), str(path)), validation=0.1, test=0.1)
+
+
+def images_of(path: Path) -> Folder:
+    """What is in a folder, without opening the files.
+
+    Raises:
+      InputError: no images.
+    """
+    from PIL import Image
+
+    suffixes, found, digest = set(Image.registered_extensions()), [], hashlib.sha256()
+    for root, folders, names in os.walk(path):
+        folders[:] = [folder for folder in folders if not folder.startswith(".")]
+        files = [name for name in names if not name.startswith(".") and Path(name).suffix.lower() in suffixes]
+        found += [(Path(root) / name).relative_to(path).as_posix() for name in files]
+    if not found:
+        raise InputError(
+            f"{path} holds no images; expected .png, .jpg or another format that Pillow reads, in it or its subfolders."
+        )
+    found.sort()
+    for file in found:
+        status = (path / file).stat()
+        digest.update(repr((file, status.st_size, status.st_mtime_ns)).encode())
+    inside = all("/" in file for file in found)
+    return Folder(path, found, sorted({_label(file) for file in found}) if inside else [], digest.hexdigest())
+
+
+def _make(folder: Folder, kept: Path, *, size: int | None, skip_broken: bool) -> dict[str, Any]:
+    """Read every file and write the arrays; in two passes, since the first says what the second is to make."""
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
+        shapes = dict(_read(folder, folder.files, shape_of, pool, "looking at", skip_broken))
+        if not shapes:
+            raise InputError(f"{folder.path}: none of its {len(folder.files)} images can be read.")
+        sizes = Counter((shape.height, shape.width) for shape in shapes.values())
+        (shape, _), *others = sizes.most_common()
+        if size is None and others:
+            raise InputError(
+                f"{folder.path} holds images of {len(sizes)} sizes, mostly {shape[0]}×{shape[1]}; expected one. Pass "
+                "--size 64 to crop and resize them all."
+            )
+        channels = 1 if all(one.grey for one in shapes.values()) else 3
+        decode = partial(pixels, size=size, channels=channels)
+        good: list[str] = []
+        whole = (len(shapes), *((size, size) if size else shape), channels)
+        with written_whole(kept / "x.npy", whole, np.uint8) as array:
+            for file, image in _read(folder, list(shapes), decode, pool, "reading", skip_broken):
+                array[len(good)] = image
+                good.append(file)
+    count = dict.fromkeys(["x", "y"] if folder.labels else ["x"], len(good))
+    if folder.labels:
+        places = {label: index for index, label in enumerate(folder.labels)}
+        write_array(kept / "y.npy", np.array([places[_label(file)] for file in good], np.int32))
+    return {"of": str(folder.path), "rows": count, "labels": folder.labels, "skipped": _without(folder.files, good)}
+
+
+def _read(
+    folder: Folder, files: Sequence[str], function: Any, pool: ThreadPoolExecutor, doing: str, skip: bool
+) -> Iterator[tuple[str, Any]]:
+    """`function` of each file that can be read, in order."""
+
+    def one(file: str) -> Any:
+        try:
+            return function(folder.path / file)
+        except BROKEN as error:
+            return error
+
+    waiting = iter(files)
+    with bar(total=len(files), desc=f"{doing} {folder.path.name}", unit="image", leave=False) as words:
+        while part := list(islice(waiting, AHEAD)):
+            for file, result in zip(part, pool.map(one, part), strict=True):
+                words.update()
+                if not isinstance(result, BROKEN):
+                    yield file, result
+                elif not skip:
+                    reason = str(result).splitlines()[0][:100] if str(result) else type(result).__name__
+                    raise InputError(
+                        f"{folder.path / file} cannot be read ({reason}); replace it, or pass --skip-broken."
+                    )
+
+
+def _label(file: str) -> str:
+    return file.partition("/")[0]
+
+
+def _without(files: Sequence[str], good: Sequence[str]) -> list[str]:
+    kept = set(good)
+    return [file for file in files if file not in kept]

@@ -1,0 +1,84 @@
+"""Image sets of Hugging Face `datasets`, by name or from a folder on this machine; the `[huggingface]` extra."""
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_jax.data.arrays import written_whole
+from vae_jax.data.kept import kept_arrays, write_array
+from vae_jax.data.pictures import GREY, as_array
+from vae_jax.data.table import Dataset, checked, dealt
+from vae_jax.errors import InputError
+from vae_jax.progress import bar
+
+READER = 1  # of the arrays kept; another number where they are made otherwise
+SAVED = ("dataset_dict.json", "dataset_info.json", "state.json")  # what `save_to_disk` leaves
+PARTS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
+
+
+def load_named(name: str, *, size: int | None = None) -> Dataset:
+    """An image set of the Hub, of its cache, or of a folder that `save_to_disk` wrote or that holds its files.
+
+    The column of images is the first of that type, that of labels the first `ClassLabel`. Colours and `size` are dealt
+    with as in a folder of images. Parts that are not there are dealt from the training part.
+
+    Args:
+      name: as in `mnist` or `user/photos`, with a configuration as in `user/photos:small`; or a folder.
+      size: of a side, in pixels; None for images that are all of one shape.
+
+    Raises:
+      InputError: `datasets` is not installed, the set cannot be had, or there are no images in it.
+    """
+    try:
+        import datasets
+    except ImportError:
+        raise InputError(f"hf:{name} is read with datasets; pip install 'vae-jax[huggingface]'.") from None
+    folder, (path, _, config) = Path(name), name.partition(":")
+    try:
+        if any((folder / file).is_file() for file in SAVED):
+            found = datasets.load_from_disk(name)
+        else:
+            found = datasets.load_dataset(name if folder.is_dir() else path, config or None)
+    except Exception as error:  # of many kinds: no network, no such set, no such configuration, damaged files
+        raise InputError(f"hf:{name} cannot be loaded ({str(error).splitlines()[0][:200]}).") from error
+    whole: Any = found if isinstance(found, dict) else {"train": found}
+    parts = {PARTS[part]: data for part, data in whole.items() if part in PARTS}
+    if "train" not in parts:
+        raise InputError(f"hf:{name} has the parts {', '.join(whole)}; expected one named train.")
+    features = parts["train"].features
+    images = next((column for column, kind in features.items() if isinstance(kind, datasets.Image)), None)
+    if images is None:
+        raise InputError(f"hf:{name} has the columns {', '.join(features)}; expected one of images.")
+    labels = next((column for column, kind in features.items() if isinstance(kind, datasets.ClassLabel)), None)
+    of = (READER, {part: data._fingerprint for part, data in parts.items()}, size)
+    arrays, _ = kept_arrays(of, partial(_make, parts, images, labels, size, f"hf:{name}"))
+    examples = {part: checked(arrays[f"{part}-x"], arrays.get(f"{part}-y"), f"hf:{name}") for part in parts}
+    return dealt(f"hf:{name}", examples)
+
+
+def _make(parts: dict[str, Any], images: str, labels: str | None, size: int | None, name: str, kept: Path) -> dict:
+    rows = {}
+    modes = {image.mode for data in parts.values() for image in _each(data, images, f"looking at {name}")}
+    channels = 1 if modes <= {*GREY} else 3
+    sizes = Counter(image.size for image in _each(parts["train"], images, f"looking at {name}"))
+    if size is None and len(sizes) > 1:
+        raise InputError(f"{name} holds images of {len(sizes)} sizes; expected one. Pass --size 64 to crop and resize.")
+    (wide, high), _ = sizes.most_common(1)[0]
+    for part, data in parts.items():
+        shape = (len(data), *((size, size) if size else (high, wide)), channels)
+        with written_whole(kept / f"{part}-x.npy", shape, np.uint8) as array:
+            for index, image in enumerate(_each(data, images, f"reading {name} {part}")):
+                array[index] = as_array(image, size=size, channels=channels)
+        rows[f"{part}-x"] = len(data)
+        if labels is not None:
+            write_array(kept / f"{part}-y.npy", np.asarray(data[labels], np.int32))
+            rows[f"{part}-y"] = len(data)
+    return {"of": name, "rows": rows}
+
+
+def _each(data: Any, column: str, doing: str) -> Any:
+    only = data.select_columns([column])
+    return (row[column] for row in bar(only, desc=doing, unit="image", leave=False))

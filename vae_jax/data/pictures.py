@@ -1,0 +1,95 @@
+"""One image file as pixels: any format that Pillow reads, as 8 bits of grey or RGB."""
+
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")  # Pillow's modes without colour
+DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N")  # more than 8 bits; PNG's and TIFF's 16 come as these
+CLEAR = ("LA", "La", "RGBA", "RGBa", "PA")
+BROKEN = (OSError, ValueError, SyntaxError, EOFError, OverflowError, ZeroDivisionError, IndexError, KeyError, TypeError)
+
+
+class Shape(NamedTuple):
+    """What the header of an image says.
+
+    Attributes:
+      height: in pixels, after it is turned as EXIF says.
+      width: likewise.
+      grey: whether it has no colour.
+    """
+
+    height: int
+    width: int
+    grey: bool
+
+
+def shape_of(path: Path) -> Shape:
+    """The header of an image file.
+
+    Raises:
+      one of `BROKEN`: it is no image.
+    """
+    with opened(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        grey = image.mode in GREY
+        return Shape(width, height, grey) if turned else Shape(height, width, grey)
+
+
+def pixels(path: Path, *, size: int | None, channels: int) -> np.ndarray:
+    """An image file as `[height, width, channels]` uint8, cropped to the square in its middle and resized to `size`.
+
+    Raises:
+      one of `BROKEN`: it is no image, or is cut short.
+    """
+    from PIL import ImageOps
+
+    with opened(path) as image:
+        image.load()
+        return as_array(ImageOps.exif_transpose(image), size=size, channels=channels)
+
+
+def as_array(image: Any, *, size: int | None, channels: int) -> np.ndarray:
+    """A Pillow image as `[height, width, channels]` uint8; see `pixels`.
+
+    16 bits become 8 by dropping the lower byte; what is transparent lies on white; channels that are not asked for are
+    mixed by the luma of ITU-R 601.
+    """
+    from PIL import Image
+
+    if image.mode in DEEP:
+        values = np.asarray(image).astype(np.int64)
+        if values.min(initial=0) < 0 or values.max(initial=0) > 0xFFFF:
+            raise ValueError("grey levels of more than 16 bits")
+        image = Image.fromarray((values >> 8).astype(np.uint8))
+    elif image.mode == "F":
+        raise ValueError("grey levels that are not whole numbers")
+    if image.mode in CLEAR or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert("L" if channels == 1 else "RGB")
+    if size is not None:
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        box = (left, top, left + side, top + side)
+        image = image.resize((size, size), Image.Resampling.BOX if size < side else Image.Resampling.BICUBIC, box)
+    return np.asarray(image).reshape(image.height, image.width, channels)
+
+
+def opened(path: Path) -> Any:
+    """The file as a Pillow image, of which only the header is read.
+
+    Raises:
+      one of `BROKEN`: it is no image, or claims to be one that would fill the memory.
+    """
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd metadata
+        try:
+            return Image.open(path)
+        except Image.DecompressionBombError as error:
+            raise ValueError(str(error)) from error
