@@ -14,6 +14,7 @@ from vae_jax.keys import Keys
 from vae_jax.runs.building import build
 from vae_jax.runs.config import Config, SweepConfig
 from vae_jax.runs.folder import read_config
+from vae_jax.runs.hub import HUB, pull
 from vae_jax.runs.parts import Part, read_parts
 from vae_jax.training.experiment import Experiment
 from vae_jax.training.recipe import hyperparameters
@@ -27,7 +28,7 @@ def load(folder: str | Path, **which: Any) -> Trained:
         model.decode(model.encode(model.data.test.x[:10]).mean)
 
     Args:
-      folder: the `--out` of `train.py` or `sweep.py`.
+      folder: the `--out` of `train.py` or `sweep.py`; or `hf:user/name`, where `export.py --push` has put it.
       which: the model of a sweep, as in `beta=4.0, seed=0`; the first that matches is taken.
 
     Returns:
@@ -36,6 +37,8 @@ def load(folder: str | Path, **which: Any) -> Trained:
     Raises:
       InputError: nothing was trained there, no such model is there, or its data cannot be loaded.
     """
+    if str(folder).startswith(HUB):
+        folder = pull(str(folder).removeprefix(HUB))
     folder = Path(folder)
     trained = Models(folder)
     for row, at in trained.rows():
@@ -101,7 +104,7 @@ class Models:
                 f"the results in {at.part.path} are of epoch {at.part.epoch}, whose checkpoint is not whole; train it "
                 f"again: sweep.py --out {self.folder} --resume."
             )
-        params = jax.tree.map(lambda leaf: jnp.asarray(leaf[at.index]), tree["states"].params)
+        params = jax.tree.map(lambda leaf: jnp.asarray(leaf[at.index]), params_of(tree))
         return Trained(experiment, params, row, epoch)
 
     def _experiment(self, choices: dict[str, Any]) -> Experiment:
@@ -119,3 +122,8 @@ class Models:
                 raise InputError(f"{part.path} has no checkpoint that is whole; train it again: --out … --resume.")
             self._restored = {part.path: restored}
         return self._restored[part.path]
+
+
+def params_of(tree: dict[str, Any]) -> Any:
+    """The parameters to use of a checkpoint: of the best epoch, or of the last."""
+    return tree["best"]["params"] if "best" in tree else tree["states"].evaluated

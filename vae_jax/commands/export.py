@@ -1,0 +1,69 @@
+"""Write a trained model in formats that others read: safetensors, StableHLO, ONNX, a model card.
+
+    python experiments/export.py runs/digits-vae                       # safetensors and the card
+    python experiments/export.py runs/digits-vae --to onnx stablehlo
+    python experiments/export.py runs/digits-sweep --which beta=4 seed=0 --to safetensors
+    python experiments/export.py runs/digits-vae --push user/digits-vae
+
+The files land in RUN/export, and the card in RUN/README.md where the Hub looks for it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from vae_jax.errors import InputError
+from vae_jax.export.card import card_of
+from vae_jax.export.table import FORMATS
+from vae_jax.runs.hub import HUB, push
+from vae_jax.runs.loading import load
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """What to write."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """The folder of a run or of a sweep: the --out of train.py or sweep.py."""
+    to: tuple[str, ...] = ("safetensors", "card")
+    """Formats: safetensors, stablehlo, onnx, card."""
+    which: tuple[str, ...] = ()
+    """Of a sweep: the model, as in --which beta=4 seed=0. Default: the first."""
+    out: Path | None = None
+    """Folder for the files. Default: export, in that of the run."""
+    push: str | None = None
+    """Upload the run with its card to the Hugging Face Hub, as user/name; private at first."""
+
+
+CONFIG = ExportConfig
+DESCRIPTION = __doc__ or ""
+
+
+def main(config: ExportConfig) -> None:
+    """Load the model and write it."""
+    formats = [FORMATS.find(name, f"--to {name}") for name in config.to]
+    model = load(config.run, **_chosen(config.which))
+    out = config.out or config.run / "export"
+    out.mkdir(parents=True, exist_ok=True)
+    for one in formats:
+        for path in one.write(model, out):
+            print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
+    if config.push is not None:
+        (config.run / "README.md").write_text(card_of(model, config.run, f"{HUB}{config.push}"))
+        print(f'uploaded; vae_jax.load("{push(config.run, config.push)}") reads it back.')
+
+
+def _chosen(which: tuple[str, ...]) -> dict[str, Any]:
+    """`NAME=VALUE` as the values of a sweep's table: numbers where they are numbers."""
+    chosen: dict[str, Any] = {}
+    for text in which:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--which {text}: expected NAME=VALUE, as in --which beta=4 seed=0.")
+        try:
+            chosen[name] = float(value)
+        except ValueError:
+            chosen[name] = value
+    return chosen

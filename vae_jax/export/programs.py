@@ -1,0 +1,56 @@
+"""Encoder and decoder as compiled programs that need JAX and nothing else: StableHLO, by `jax.export`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, export
+
+from vae_jax.distributions.base import mean_of, variance_of
+from vae_jax.export.table import register
+from vae_jax.training.trained import Trained
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+@register("stablehlo")
+def stablehlo(model: Trained, folder: Path) -> list[Path]:
+    """encoder.stablehlo and decoder.stablehlo, weights inside, for any number of examples; read with `jax.export`."""
+    paths = []
+    for name, (function, example) in functions_of(model).items():
+        (n,) = export.symbolic_shape("n")
+        specs = [jax.ShapeDtypeStruct((n, *shape), dtype) for shape, dtype in example]
+        whole = export.export(jax.jit(function), platforms=PLATFORMS)(*specs)
+        paths.append(folder / f"{name}.stablehlo")
+        paths[-1].write_bytes(whole.serialize())
+    return paths
+
+
+def functions_of(model: Trained) -> dict[str, tuple[Callable[..., Any], list[tuple[tuple[int, ...], Any]]]]:
+    """`encoder`: x[, y] -> mean and variance of q(z|x), and `decoder`: z[, y] -> mean of p(x|z), of batches.
+
+    x is what the model sees: pixels in [0, 1], features as they are standardised.
+
+    Returns:
+      Each with the shape and dtype of its arguments, without the batch.
+    """
+    vae, params = model.model, model.params
+    shape, latent = model.data.train.x.shape[1:], model.latent
+    label = [((), jnp.int32)] if model.recipe.loss.conditional else []
+
+    def encoder(x: Array, *y: Array) -> tuple[Array, Array]:
+        def one(x, *y):
+            q = vae.encode(params, x, *y)
+            return mean_of(q), variance_of(q) if hasattr(q, "variance") else jnp.zeros_like(mean_of(q))
+
+        return jax.vmap(one)(x, *y)
+
+    def decoder(z: Array, *y: Array) -> Array:
+        return jax.vmap(lambda z, *y: mean_of(vae.decode(params, z, *y)))(z, *y)
+
+    return {
+        "encoder": (encoder, [(tuple(shape), jnp.float32), *label]),
+        "decoder": (decoder, [((latent,), jnp.float32), *label]),
+    }
