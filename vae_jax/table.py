@@ -1,9 +1,9 @@
 """Tables of what can be chosen by name: losses, networks, data sets, scores and the rest, all filled the same way."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from vae_jax.errors import InputError, nearest
 
@@ -67,6 +67,6 @@ class Table(Mapping[str, EntryT], Generic[EntryT]):
         return len(self._fill())
 
 
-def summary(thing: Callable) -> str:
+def summary(thing: Any) -> str:
     """The first line of a docstring, which `--help` shows."""
     return (thing.__doc__ or "").partition("\n")[0]

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import fields
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -16,12 +17,12 @@ from vae_jax.runs.folder import Folder, read_config
 
 SETTINGS = {"deadline": None, "database": None, "derandomize": True, "suppress_health_check": [*HealthCheck]}
 TRIALS = [150, pytest.param(500, marks=pytest.mark.slow)]
-FLAGS = [f"--{name.replace('_', '-')}" for name in (*Config.__annotations__, *SweepConfig.__annotations__)]
+FLAGS = [f"--{field.name.replace('_', '-')}" for field in fields(SweepConfig)]
 WORDS = st.one_of(
     st.sampled_from(("1", "0", "-1", "1e999", "nan", "inf", "1e-400", "0x10", "1_000", "9" * 20, "normal", "label")),
     st.sampled_from(("vae", "ae", "iwae", "cvae", "point", "bernoulli", "dense", "conv", "linear", "[]", "skip")),
     st.sampled_from(("beta=1", "gamma=nan", "latent=2,3", "loss=vae,ae", "learning_rate=1e-3,1e30", "=1", "a=", ",")),
-    st.sampled_from(("digits", "missing.npz", "/dev/null", "/", ".", "--help", "--")),
+    st.sampled_from(("digits", "missing.npz", "/dev/null", "missing/", ".", "--help", "--")),
     st.text(max_size=8),
     st.floats().map(repr),
     st.integers().map(str),

@@ -90,7 +90,8 @@ def test_a_sweep_leaves_the_contracts_files(uncut):
     assert low < first["rate"]["mean"] < high
     for picture in ("rate_distortion.png", "traversals.png"):
         assert (uncut / picture).stat().st_size > 5000
-    names = {f"learning_rate=0.001,beta={beta},beta_steps=0,seed={seed}" for beta in ("0.5", "2") for seed in "012"}
+    ramp = "beta_steps=0,beta_period=0"
+    names = {f"learning_rate=0.001,beta={beta},{ramp},seed={seed}" for beta in ("0.5", "2") for seed in "012"}
     lines = [json.loads(line) for line in (uncut / "metrics.jsonl").read_text().splitlines()]
     assert {(line["model"], line["epoch"]) for line in lines} == {(name, e) for name in names for e in range(1, 7)}
     assert len(lines) == 36 and all(line["validation"]["negative_elbo"] > 0 for line in lines)

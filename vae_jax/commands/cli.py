@@ -17,11 +17,25 @@ from vae_jax.runs import hosts, stopping
 ConfigT = TypeVar("ConfigT")
 
 
-def run_command(main: Callable[[ConfigT], None], config: type[ConfigT], description: str) -> None:
+def run_command(
+    main: Callable[[ConfigT], None],
+    config: type[ConfigT],
+    description: str,
+    *,
+    arguments: list[str] | None = None,
+    prog: str | None = None,
+) -> None:
     """Parse the command line into `config` and run `main`.
 
     An error that the user can act on is one line and exit status 1; stopped by SIGTERM or Ctrl-C, the status is 143 or
     130, and a run goes on with `--resume`.
+
+    Args:
+      main: the command.
+      config: its flags: a dataclass, or several in groups, as `runs.config.Config` is.
+      description: what `--help` begins with.
+      arguments: by default those of the process.
+      prog: what the command is called; by default the script.
     """
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax and TFDS log every step
     for stream in (sys.stdout, sys.stderr):
@@ -29,7 +43,7 @@ def run_command(main: Callable[[ConfigT], None], config: type[ConfigT], descript
             stream.reconfigure(errors="replace")  # where ± cannot be printed, ? can
     try:
         with stopping.listening():
-            parsed = _parse(config, description)
+            parsed = _parse(config, description, arguments, prog)
             keep_programs()
             main(parsed)
     except (InputError, ArithmeticError) as error:
@@ -56,13 +70,13 @@ def _end(message: str) -> NoReturn:
     sys.exit(message)
 
 
-def _parse(config: type[ConfigT], description: str) -> ConfigT:
-    import tyro
+def _parse(config: type[ConfigT], description: str, arguments: list[str] | None, prog: str | None) -> ConfigT:
+    from vae_jax.commands.flags import parse
 
     printed = io.StringIO()
     try:
         with redirect_stderr(printed):
-            return tyro.cli(config, description=description)
+            return parse(config, description, sys.argv[1:] if arguments is None else arguments, prog)
     except SystemExit as stop:
         if stop.code:
             raise InputError(_one_line(printed.getvalue())) from None

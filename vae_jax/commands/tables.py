@@ -1,12 +1,18 @@
-"""What the flags choose from, for `--help`: read from the tables themselves."""
+"""What the flags choose from, for `--help`: read from the tables themselves, as wide as the screen."""
+
+import shutil
+import textwrap
+from functools import partial
 
 from vae_jax.data.table import DATASETS
 from vae_jax.losses.table import LOSSES
 from vae_jax.models.networks.table import NETWORKS
 
+NARROWEST, WIDEST = 40, 120
+
 
 def tables() -> str:
-    """The losses with their hyperparameters, the data sets and the networks, one line each."""
+    """The losses with their hyperparameters, the data sets and the networks, an entry each."""
     lines = ["Losses (hyperparameters and their defaults):"]
     for name, loss in LOSSES.items():
         numbers = ", ".join(f"{key}={entry.default:g}" for key, entry in loss.declared.items())
@@ -15,3 +21,29 @@ def tables() -> str:
     for title, table in (("Data sets", DATASETS), ("Networks", NETWORKS)):
         lines += ["", f"{title}:", *(f"  {name}: {entry.summary}" for name, entry in table.items())]
     return "\n".join(lines)
+
+
+def wrapped(text: str) -> str:
+    """Lines no longer than the screen is wide; what belongs to an indented one is indented further.
+
+    Each begins with a space, since tyro joins lines that begin with a letter.
+    """
+    width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
+    wrap = partial(textwrap.wrap, width=width, break_long_words=False, break_on_hyphens=False)
+    lines = []
+    for line in _joined(text):
+        deeper = " " * (len(line) - len(line.lstrip()) + 4 * line.startswith(" ") + 1)
+        lines += wrap(line, initial_indent=" ", subsequent_indent=deeper) or [""]
+    return "\n".join(lines)
+
+
+def _joined(text: str) -> list[str]:
+    """The paragraphs of a text as a line each; indented lines stay as they are."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        goes_on = line and not line.startswith((" ", "-")) and lines and lines[-1] and not lines[-1].startswith(" ")
+        if goes_on and not lines[-1].endswith(":"):
+            lines[-1] += f" {line}"
+        else:
+            lines.append(line)
+    return lines

@@ -66,7 +66,8 @@ def train(folder: Folder, cell: Cell, devices: Sequence[Any] | None = None, *, s
     if finished.epochs <= 0:  # it was trained before: so is the speed
         speed = {name: folder.summary().get(name, number) for name, number in speed.items()}
     steps = int(finished.population.state(0).step)
-    summary = {**test_metrics(experiment, params), "steps": steps, **speed}
+    best = {} if finished.best is None else {"best_epoch": int(finished.best.epoch[0])}
+    summary = {**test_metrics(experiment, params), "steps": steps, "epochs": finished.reached, **best, **speed}
     if not hosts.is_first():
         return summary
     folder.summarise(summary)
@@ -88,6 +89,8 @@ def report(config: Config, summary: dict[str, Any], out: Path) -> str:
         "speed": f"{summary['images_per_second']:,.0f} images a second, {summary['seconds']:.1f} s",
     }
     notes = []
+    if "best_epoch" in summary:
+        rows["best epoch"] = f"{summary['best_epoch']} of {summary['epochs']} trained"
     if test["rate"] != test["rate"]:
         rows["rate, KL(q ‖ p)"] = rows["negative ELBO"] = "not defined: the code is a point"
     if not summary["proper_likelihood"]:

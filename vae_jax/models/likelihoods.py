@@ -10,10 +10,12 @@ from typing import ClassVar, TypeVar
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from vae_jax.distributions.base import Support
 from vae_jax.distributions.continuous import Normal
+from vae_jax.distributions.counts import NegativeBinomial, Poisson
 from vae_jax.distributions.pixels import (
     Bernoulli,
     ContinuousBernoulli,
@@ -22,6 +24,10 @@ from vae_jax.distributions.pixels import (
 )
 from vae_jax.table import Table
 
+SPEED = 20.0  # a learned σ or concentration moves so many times as far in a step as a weight of the networks
+LIT = 1e-3  # of a mean image's probabilities, the least and one less the most, as in Burda et al. 2016
+SMALLEST = 1e-6  # variance that data are taken to have at least
+
 
 class Likelihood(nn.Module):
     """What every likelihood declares.
@@ -29,10 +35,26 @@ class Likelihood(nn.Module):
     Attributes:
       outputs: numbers that it takes from the decoder per pixel and channel.
       support: the values of x that it gives probability to.
+      far: whether it is far from most data at a decoder's output of 0, and starts at their moments by default.
     """
 
     outputs: ClassVar[int] = 1
     support: ClassVar[Support] = Support.REAL
+    far: ClassVar[bool] = False
+
+    @nn.nowrap
+    def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple["Likelihood", np.ndarray]:
+        """The likelihood to train, and the decoder's output, that together have these moments.
+
+        Args:
+          mean: of each number of x, of x's shape.
+          variance: likewise.
+
+        Returns:
+          The likelihood, and `[*shape[:-1], shape[-1]·outputs]`.
+        """
+        del variance
+        return self, np.zeros((*mean.shape[:-1], mean.shape[-1] * self.outputs))
 
 
 KindT = TypeVar("KindT", bound=Likelihood)
@@ -59,6 +81,10 @@ class BernoulliLikelihood(Likelihood):
     def __call__(self, h: Array) -> Bernoulli:
         return Bernoulli(h)
 
+    @nn.nowrap
+    def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
+        return self, _logit(mean)
+
 
 @register("gaussian")
 class GaussianLikelihood(Likelihood):
@@ -74,15 +100,30 @@ class GaussianLikelihood(Likelihood):
     def __call__(self, h: Array) -> Normal:
         return Normal(h, jnp.full_like(h, 2.0 * math.log(self.scale)))
 
+    @nn.nowrap
+    def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
+        return self, mean
+
 
 @register("gaussian-learned")
 class LearnedGaussianLikelihood(Likelihood):
-    """Real pixels, N(h, σ²) with one σ for all pixels, learned (σ-VAE: Rybkin et al. 2021)."""
+    """Real pixels, N(h, σ²) with one σ for all pixels, learned (σ-VAE: Rybkin et al. 2021).
+
+    Attributes:
+      log_var: log σ² before training; by default σ = 1.
+    """
+
+    far: ClassVar[bool] = True
+    log_var: float = 0.0
 
     @nn.compact
     def __call__(self, h: Array) -> Normal:
-        log_var = self.param("log_var", nn.initializers.zeros, ())
-        return Normal(h, jnp.broadcast_to(log_var, h.shape))
+        moved = self.param("log_var", nn.initializers.zeros, ())
+        return Normal(h, jnp.broadcast_to(self.log_var + SPEED * moved, h.shape))
+
+    @nn.nowrap
+    def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
+        return LearnedGaussianLikelihood(math.log(max(variance.mean(), SMALLEST))), mean
 
 
 @register("gaussian-pixel")
@@ -95,12 +136,19 @@ class PixelGaussianLikelihood(Likelihood):
     """
 
     outputs: ClassVar[int] = 2
+    far: ClassVar[bool] = True
     smallest_log_var: float = 2.0 * math.log(0.01)
 
     @nn.compact
     def __call__(self, h: Array) -> Normal:
         mean, log_var = jnp.split(h, 2, axis=-1)
         return Normal(mean, self.smallest_log_var + nn.softplus(log_var - self.smallest_log_var))
+
+    @nn.nowrap
+    def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
+        above = np.log(np.maximum(variance, SMALLEST)) - self.smallest_log_var
+        output = self.smallest_log_var + np.log(np.expm1(np.maximum(above, 0.1)))  # the inverse of softplus
+        return self, np.concatenate([mean, output], axis=-1)
 
 
 @register("continuous-bernoulli")
@@ -112,6 +160,10 @@ class ContinuousBernoulliLikelihood(Likelihood):
     @nn.compact
     def __call__(self, h: Array) -> ContinuousBernoulli:
         return ContinuousBernoulli(h)
+
+    @nn.nowrap
+    def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
+        return self, _logit(mean)
 
 
 @register("logistic")
@@ -129,6 +181,11 @@ class DiscretizedLogisticLikelihood(Likelihood):
         location, log_scale = jnp.split(h, 2, axis=-1)
         return DiscretizedLogistic(location + 0.5, jnp.maximum(log_scale - 2.0, -7.0))
 
+    @nn.nowrap
+    def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
+        log_scale = 0.5 * np.log(3.0 * np.maximum(variance, SMALLEST)) - math.log(math.pi)  # variance s²π²/3
+        return self, np.concatenate([mean - 0.5, np.maximum(log_scale, -5.0) + 2.0], axis=-1)
+
 
 @register("logistic-mixture")
 class LogisticMixtureLikelihood(Likelihood):
@@ -143,3 +200,41 @@ class LogisticMixtureLikelihood(Likelihood):
         logits, location, log_scale = jnp.moveaxis(h.reshape(*h.shape[:-1], -1, 3, self.components), -2, 0)
         spread = jnp.broadcast_to((jnp.arange(self.components) + 0.5) / self.components, location.shape)
         return DiscretizedLogisticMixture(logits, location + spread, jnp.maximum(log_scale - 2.0, -7.0))
+
+
+@register("poisson")
+class PoissonLikelihood(Likelihood):
+    """Counts, whose variance is their mean, from log rates."""
+
+    support: ClassVar[Support] = Support.COUNTS
+    far: ClassVar[bool] = True
+
+    @nn.compact
+    def __call__(self, h: Array) -> Poisson:
+        return Poisson(h)
+
+    @nn.nowrap
+    def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
+        return self, np.log(np.maximum(mean, LIT))
+
+
+@register("negative-binomial")
+class NegativeBinomialLikelihood(Likelihood):
+    """Counts, whose variance exceeds their mean, from log means; one concentration for each number of x, learned."""
+
+    support: ClassVar[Support] = Support.COUNTS
+    far: ClassVar[bool] = True
+
+    @nn.compact
+    def __call__(self, h: Array) -> NegativeBinomial:
+        moved = self.param("log_concentration", nn.initializers.zeros, h.shape)
+        return NegativeBinomial(h, jnp.clip(SPEED * moved, -15.0, 15.0))
+
+    @nn.nowrap
+    def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
+        return self, np.log(np.maximum(mean, LIT))
+
+
+def _logit(mean: np.ndarray) -> np.ndarray:
+    probability = np.clip(mean, LIT, 1.0 - LIT)
+    return np.log(probability) - np.log1p(-probability)

@@ -100,16 +100,18 @@ class VampPrior(Prior):
     Attributes:
       shape: the shape of an example.
       components: K; 500 in the paper.
+      bounds: the smallest and the largest number that an example may hold.
 
     Reference: Tomczak & Welling, *VAE with a VampPrior*, 2018.
     """
 
     shape: tuple[int, ...]
     components: int = 100
+    bounds: tuple[float, float] = (0.0, 1.0)
 
     @classmethod
     def of(cls, config: NetworkConfig) -> Prior:
-        return cls(shape=config.shape)
+        return cls(shape=config.shape, bounds=config.bounds)
 
     @nn.compact
     def __call__(self, encode: Encode, y: Array | None = None) -> Mixture:
@@ -119,7 +121,7 @@ class VampPrior(Prior):
             q = encode(u)
             return (q.mean, q.log_var) if isinstance(q, Normal) else (mean_of(q), jnp.log(variance_of(q)))
 
-        means, log_vars = jax.vmap(moments)(jnp.clip(inputs, 0.0, 1.0))
+        means, log_vars = jax.vmap(moments)(jnp.clip(inputs, *self.bounds))
         return Mixture(jnp.zeros(self.components), means, log_vars)
 
 

@@ -64,7 +64,7 @@ class VAE:
     def init(self, key: Array, x: Array, y: Array | None = None) -> Params:
         """Parameters for examples of x's shape and dtype (and labels like y)."""
         label = () if y is None else (y,)
-        params: Params = {"encoder": self.encoder.init(use(key, "encoder"), x, *label)}
+        params: Params = {"encoder": self.encoder.init(use(key, "encoder"), self._seen(x), *label)}
         z = draw(expect_distribution("the encoder", self.encode(params, x, y)), use(key, "code"))
         params["decoder"] = self.decoder.init(use(key, "decoder"), z, *label)
         if isinstance(self.likelihood, nn.Module):
@@ -75,8 +75,8 @@ class VAE:
         return params
 
     def encode(self, params: Params, x: Array, y: Array | None = None) -> Any:
-        """q(z|x[, y]), a distribution over `[latent]`."""
-        return self._apply(self.encoder, params["encoder"], x, y)
+        """q(z|x[, y]), a distribution over `[latent]`. Of counts, the encoder sees ln(1 + x)."""
+        return self._apply(self.encoder, params["encoder"], self._seen(x), y)
 
     def decode(self, params: Params, z: Array, y: Array | None = None) -> Any:
         """p(x|z[, y]), a distribution over x's shape."""
@@ -123,6 +123,9 @@ class VAE:
             return mean_of(self.decode(params, draw(self.latent_prior(params, y), key), y))
 
         return jax.vmap(one)(jax.random.split(use(key, "generate"), n), y)
+
+    def _seen(self, x: Array) -> Array:
+        return jnp.log1p(x) if self.support is Support.COUNTS else x
 
     def _apply(self, module: nn.Module, params: Any, value: Array, label: Array | None) -> Any:
         """A network's output, with the label where there is one."""

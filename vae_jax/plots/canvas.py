@@ -15,7 +15,7 @@ def canvas(width: float, height: float) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise InputError("pictures need Matplotlib; pip install 'vae-jax[experiments]'.") from None
+        raise InputError("pictures need Matplotlib; pip install matplotlib.") from None
     return Figure(figsize=(width, height), layout="constrained")
 
 

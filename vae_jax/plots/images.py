@@ -115,8 +115,8 @@ def _tile(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
 
 
 def _plain(image: np.ndarray) -> np.ndarray:
-    """The image as Matplotlib needs it: a single channel without its axis."""
-    return image[..., 0] if image.shape[-1] == 1 else image
+    """The image as Matplotlib needs it: RGB, or one channel without its axis; of other numbers, the first of these."""
+    return image[..., :3] if image.shape[-1] >= 3 else image[..., 0]
 
 
 def _show(axis: Any, image: np.ndarray) -> None:

@@ -16,7 +16,7 @@ from vae_jax.evaluation.metrics.table import score_names
 from vae_jax.evaluation.metrics.udr import SIMILARITIES, unsupervised_ranking
 from vae_jax.evaluation.populations import Row, identity, in_order, setting, settings, who
 from vae_jax.progress import bar
-from vae_jax.runs.config import SWEEP_FREE
+from vae_jax.runs.config import free_of
 from vae_jax.runs.loading import Models
 from vae_jax.training.trained import Trained
 from vae_jax.writing import plain, write_json
@@ -49,7 +49,7 @@ def assess(models: Models, path: Path, asked: dict[str, Any], measure: Measure) 
             f"all {len(rows)} models of {models.folder} diverged; lower --learning-rate and train them again."
         )
     config = json.loads((models.folder / "config.json").read_text())
-    asked = {"sweep": {name: value for name, value in config.items() if name not in SWEEP_FREE}, **asked}
+    asked = {"sweep": {name: value for name, value in config.items() if name not in free_of(models.config)}, **asked}
     known = {json.dumps(entry["model"]): entry for entry in _known(path, asked)}
     entries: list[Row] = []
     codes: dict[str, list[tuple[Row, Any, bool]]] = {}

@@ -16,8 +16,12 @@ from vae_jax.losses.table import LOSSES, Loss
 from vae_jax.models.likelihoods import LIKELIHOODS
 from vae_jax.models.networks.table import INITIALIZERS, NETWORKS
 from vae_jax.models.priors import PRIORS
+from vae_jax.runs.flags import DataFlags, DeviceFlags, ModelFlags, OutputFlags, SweepFlags, TrainingFlags
+from vae_jax.runs.trackers import expect_installed
 from vae_jax.table import Table
 from vae_jax.training.optimizers import OPTIMIZERS
+from vae_jax.training.recipe import OPTIONAL
+from vae_jax.training.schedules import SCHEDULES
 
 # Flags that choose from a table, and flags that are sizes. Both are compiled in: a sweep goes through them one by one.
 CHOICES: dict[str, Table] = {
@@ -29,113 +33,59 @@ CHOICES: dict[str, Table] = {
     "model": NETWORKS,
     "initializer": INITIALIZERS,
     "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
 }
-SIZES = declared({"latent": whole(10), "batch_size": whole(128), "epochs": whole(15)})
+WORDS = {"precision": ("float32", "bfloat16"), "on_nonfinite": ("stop", "skip"), "start": ("zero", "data")}
+SIZES = declared(
+    {
+        "latent": whole(10),
+        "batch_size": whole(128),
+        "epochs": whole(15),
+        "steps": whole(1),
+        "accumulate": whole(1),
+        "patience": whole(1),
+        "size": whole(1),
+        "beta_cycles": whole(1),
+    }
+)
+LENGTHS = declared({"minutes": 0.0, "warmup_epochs": 0.0})
+LEAVES = ("beta", "warmup_steps", "weight_decay", "clip_norm", "ema", "learning_rate")  # flags of hyperparameters
 SEEDS = 2**32
-ON_NONFINITE = ("stop", "skip")
-PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(DataFlags, ModelFlags, TrainingFlags, OutputFlags, DeviceFlags):
     """The flags that every command shares."""
 
-    data: str = "digits"
-    """Data set: digits or sprites (offline), mnist, fashion_mnist, binarized_mnist, another image set of TFDS, or a
-    path to your own .npz (x, optionally y) or .npy."""
-    manual_dir: Path | None = None
-    """Folder with a data set's original files, in place of a download. Checksums are verified either way."""
-    preprocess: str = "grey"
-    """What the model sees: grey (pixels in [0, 1]), dynamic (a fresh binary draw each time) or static (1 where ≥ ½)."""
-    loss: str = "vae"
-    """Objective to minimise; the list is above."""
-    posterior: str | None = None
-    """q(z|x): normal (diagonal), point (an autoencoder's code) or rates (a code in (0, 1)). Default: the loss's own."""
-    likelihood: str | None = None
-    """p(x|z): bernoulli (cross-entropy), continuous-bernoulli (its normalised form), gaussian (σ = 1, squared error),
-    gaussian-learned (one σ, learned), gaussian-pixel (μ and σ of every pixel), logistic (256 grey levels) or
-    logistic-mixture. Default: the loss's own, mostly bernoulli."""
-    prior: str = "normal"
-    """p(z): normal (N(0, I)), mixture (of 20 normals, learned), vamp (of the posteriors of 100 learned pseudo-inputs)
-    or label (a learned normal for each label, for cvae)."""
-    model: str = "dense"
-    """Networks: dense, conv (Burgess 2018) or linear."""
-    hidden: tuple[int, ...] | None = None
-    """Widths of the hidden layers from the image inwards; the decoder mirrors them. Default: 400 (dense), 256 256
-    (conv)."""
-    initializer: str = "lecun"
-    """Initial kernels: lecun (variance 1/fan_in) or uniform (within ±1/√fan_in, PyTorch's default)."""
-    precision: str = "float32"
-    """In which the networks compute: float32 or bfloat16. Parameters, losses and the optimiser's state are float32."""
-    latent: int = 10
-    """Latent dimensions."""
-    beta: float | None = None
-    """Weight of the KL term, nats against nats; 1 is the ELBO, 0 trains a noisy autoencoder. Default: the loss's own,
-    1 for vae."""
-    set: tuple[str, ...] = ()
-    """Other hyperparameters and sizes of the loss, as in --set gamma=100 capacity=25; the list of losses names them."""
-    epochs: int | None = None
-    """Passes over the training images. Default: 100 for digits, 15 for larger sets."""
-    batch_size: int = 128
-    """Images per step."""
-    learning_rate: float = 1e-3
-    """Learning rate of the optimiser."""
-    optimizer: str = "adam"
-    """adam, or rmsprop (centred)."""
-    seed: int = 0
-    """Seed of the initial weights, the order of the data, and all noise."""
-    out: Path | None = None
-    """Folder for the results. Default: runs/DATA-LOSS, numbered if it is taken."""
-    on_nonfinite: str = "stop"
-    """What to do where the loss, a parameter or the optimiser's state becomes NaN or infinite: stop, or skip that
-    update and go on."""
-    resume: bool = False
-    """Continue the run in --out (by default the newest) from its last checkpoint."""
-    stream: bool = False
-    """Read training images as training goes, with Grain, and keep none but the next few on the device: the same
-    numbers, a little slower. Where they do not fit there, this is what happens; for one model, not for a sweep."""
-    devices: int | None = None
-    """Devices of this machine to use. A run divides each batch over them, by default over one; a sweep divides its
-    models, by default over all, and on a CPU over one for each core."""
-    distributed: bool = False
-    """Join the other processes of this job (detected under SLURM, Open MPI, Kubernetes) and use the devices of all."""
-    coordinator: str | None = None
-    """With --distributed where no cluster is detected: address:port of process 0."""
-    processes: int | None = None
-    """With --coordinator: how many processes there are."""
-    process: int | None = None
-    """With --coordinator: which of them this is, from 0."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class SweepConfig(Config):
+class SweepConfig(SweepFlags, Config):
     """The flags of a sweep: those that every command shares, with --betas and --vary for several values."""
-
-    betas: tuple[float, ...] = ()
-    """Values of β. Default: 0.25 0.5 1 2 4 8, where the loss has a β."""
-    seeds: int = 3
-    """How many seeds each setting is trained with: --seed and those after it."""
-    vary: tuple[str, ...] = ()
-    """Other things to vary, crossed with the rest, as in --vary learning_rate=1e-3,3e-4 gamma=10,100 latent=5,10.
-    Hyperparameters run side by side in one program; sizes and choices (latent, model, loss, …) one after another."""
-    chunk: int | None = None
-    """Models trained at a time. Default: as many as fit in memory."""
-    over: str = "shard_map"
-    """How models spread over devices: shard_map, or pmap."""
 
 
 # What may differ between a run and its resumption. What a sweep has already trained stays as it is.
 HOSTS = ("devices", "distributed", "coordinator", "processes", "process")
-FREE = ("out", "resume", "epochs", "manual_dir", "on_nonfinite", "stream", *HOSTS)
-SWEEP_FREE = (
-    *(name for name in FREE if name != "epochs"),
-    *(f.name for f in fields(SweepConfig) if f.name not in Config.__annotations__),
-)
+LENGTH = ("epochs", "steps")
+FREE = ("out", "resume", "tracker", "minutes", "manual_dir", "on_nonfinite", "stream", *HOSTS)
+VARIED = tuple(field.name for field in fields(SweepFlags))
+
+
+def free_of(config: Config) -> tuple[str, ...]:
+    """The flags that may differ when a run or sweep goes on: its length too, unless what is trained depends on it."""
+    if isinstance(config, SweepConfig):
+        return (*FREE, *VARIED)
+    return FREE if depends_on_length(config) else (*FREE, *LENGTH)
+
+
+def depends_on_length(config: Config) -> bool:
+    """Whether the numbers of an early epoch depend on how many there will be."""
+    schedule = SCHEDULES.get(config.schedule)
+    return config.beta_cycles is not None or (schedule is not None and schedule.ends)
 
 
 def lasting(config: Config) -> dict[str, Any]:
     """What may not differ, in the form in which it is read back from JSON."""
-    free = SWEEP_FREE if isinstance(config, SweepConfig) else FREE
+    free = free_of(config)
     return json.loads(json.dumps({name: value for name, value in vars(config).items() if name not in free}))
 
 
@@ -149,15 +99,15 @@ def as_config(values: Mapping[str, Any], kind: type[Config], origin: str) -> Con
     other = sorted(values.keys() ^ hints.keys())
     if other:
         raise InputError(f"{origin} is not what a command of this version wrote ({other[0]!r}).")
-    return kind(**{name: _typed(value, hints[name], f"{origin}: {name}") for name, value in values.items()})
+    return kind(**{name: typed(value, hints[name], f"{origin}: {name}") for name, value in values.items()})
 
 
-def _typed(value: Any, hint: Any, origin: str) -> Any:
+def typed(value: Any, hint: Any, origin: str) -> Any:
     """A value of JSON as one of `hint`: a scalar, a path, a tuple of scalars, or None where that is allowed."""
     kinds = get_args(hint) if get_origin(hint) is UnionType else (hint,)
     for kind in kinds:
         if get_origin(kind) is tuple and isinstance(value, list):
-            return tuple(_typed(part, get_args(kind)[0], origin) for part in value)
+            return tuple(typed(part, get_args(kind)[0], origin) for part in value)
         if kind is Path and isinstance(value, str):
             return Path(value)
         if type(value) is kind or (kind is float and type(value) is int):
@@ -180,18 +130,21 @@ def check_config(config: Config) -> None:
         value = getattr(config, name)
         if value is not None:
             table.find(value, f"{flag(name)} {value}")
-    for name in SIZES:
+    for name, known in {**dict.fromkeys(SIZES, SIZES), **dict.fromkeys(LENGTHS, LENGTHS)}.items():
         value = getattr(config, name)
         if value is not None:
-            check(name, value, SIZES, owner="a run", given=f"{flag(name)} {value}")
+            check(name, value, known, owner="a run", given=f"{flag(name)} {value}")
     if min(config.hidden or (1,)) < 1:
         raise InputError(f"--hidden {' '.join(map(str, config.hidden or ()))}: expected widths of at least 1.")
     if not 0 <= config.seed < SEEDS:
         raise InputError(f"--seed {config.seed}: expected a whole number from 0 to 2^32 − 1.")
-    if config.precision not in PRECISIONS:
-        raise InputError(f"--precision {config.precision}: expected one of {', '.join(PRECISIONS)}.")
-    if config.on_nonfinite not in ON_NONFINITE:
-        raise InputError(f"--on-nonfinite {config.on_nonfinite}: expected one of {', '.join(ON_NONFINITE)}.")
+    for name in config.tracker:
+        expect_installed(name)
+    for name, words in WORDS.items():
+        if getattr(config, name) not in (None, *words):
+            raise InputError(f"{flag(name)} {getattr(config, name)}: expected one of {', '.join(words)}.")
+    if config.epochs is not None and config.steps is not None:
+        raise InputError("--epochs and --steps both say how long; expected one of them.")
     _expect_to_fit(config)
     numbers(config)
 
@@ -203,8 +156,10 @@ def numbers(config: Config) -> dict[str, float | int]:
       InputError: not NAME=NUMBER, a name that is not declared, or a number out of its range.
     """
     given: dict[str, tuple[float | str, str]] = {}
-    if config.beta is not None:
-        given["beta"] = (config.beta, f"--beta {config.beta:g}")
+    for name in LEAVES[:-1]:
+        value = getattr(config, name)
+        if value is not None:
+            given[name] = (value, f"{flag(name)} {value:g}")
     for text in config.set:
         name, equals, number = text.partition("=")
         if not equals:
@@ -213,13 +168,34 @@ def numbers(config: Config) -> dict[str, float | int]:
             raise InputError(f"--set {text}: {name} is given twice; expected each once.")
         given[name] = (number, f"--set {text}")
     given.setdefault("learning_rate", (config.learning_rate, f"--learning-rate {config.learning_rate:g}"))
-    known, owner = hyperparameters_of(config), f"loss {config.loss!r}"
-    return {n: check(n, value, known, owner=owner, given=words) for n, (value, words) in given.items()}
+    return {n: checked(config, n, value, words) for n, (value, words) in given.items()}
+
+
+def checked(config: Config, name: str, value: float | str, given: str) -> float | int:
+    """The value of a hyperparameter that the chosen loss, optimiser or schedule declares.
+
+    Raises:
+      InputError: none of them does, or it is out of its range.
+    """
+    known = hyperparameters_of(config)
+    for kind, table in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        others = [other for other, entry in table.items() if name in entry.hyper]
+        if name not in known and others:
+            raise InputError(f"{given}: --{kind} {getattr(config, kind)} has none; expected {', '.join(others)}.")
+    return check(name, value, known, owner=f"loss {config.loss!r}", given=given)
 
 
 def hyperparameters_of(config: Config) -> Declared:
-    """Every hyperparameter and size that the chosen loss and optimiser declare."""
-    return {**OPTIMIZERS[config.optimizer].hyper, **LOSSES[config.loss].declared}
+    """Every hyperparameter and size that the chosen loss, optimiser and schedule declare."""
+    options = {name: OPTIONAL[name] for name in options_of(config)}
+    of_training = {**OPTIMIZERS[config.optimizer].hyper, **SCHEDULES[config.schedule].hyper, **options}
+    return {**of_training, **LOSSES[config.loss].declared}
+
+
+def options_of(config: Config) -> tuple[str, ...]:
+    """Those of `OPTIONAL` that are chosen by a flag, or varied."""
+    varied = {text.partition("=")[0] for text in config.vary} if isinstance(config, SweepConfig) else set()
+    return tuple(name for name in OPTIONAL if getattr(config, name) is not None or name in varied)
 
 
 def chosen_loss(config: Config) -> Loss:
@@ -232,8 +208,10 @@ def chosen_loss(config: Config) -> Loss:
     return replace(loss.choose(**sizes), posterior=posterior)
 
 
-def epochs_of(config: Config) -> int:
-    """How many epochs: the data set's default unless chosen."""
+def epochs_of(config: Config, in_epoch: int) -> int:
+    """How many epochs of `in_epoch` steps: the data set's default unless chosen."""
+    if config.steps is not None:
+        return -(-config.steps // in_epoch)
     if config.epochs is not None:
         return config.epochs
     return DATASETS[config.data].epochs if config.data in DATASETS else int(SIZES["epochs"].default)

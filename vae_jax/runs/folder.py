@@ -11,9 +11,10 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from vae_jax.errors import InputError
 from vae_jax.runs import hosts
-from vae_jax.runs.config import FREE, SWEEP_FREE, Config, SweepConfig, as_config
+from vae_jax.runs.config import Config, SweepConfig, as_config, free_of
 from vae_jax.runs.events import Events
 from vae_jax.runs.rows import Rows
+from vae_jax.runs.trackers import Trackers
 from vae_jax.writing import write_json
 
 FORMAT = 2  # of a folder; version 0.1 wrote none
@@ -37,12 +38,14 @@ class Folder:
         self.path = path
         self._events = Events(path / "tensorboard")
         self._lock = None
+        self._trackers: Trackers | None = None
         self._rows = Rows(path / "metrics.jsonl")
         self._config = {"format": FORMAT, **json.loads(json.dumps(dataclasses.asdict(config), default=str))}
         self._writes = hosts.is_first()
         if self._writes:
             try:
                 self._enter(config)
+                self._trackers = Trackers(config.tracker, path, self._config)
             except BaseException:
                 self.close()
                 raise
@@ -55,6 +58,8 @@ class Folder:
 
     def close(self) -> None:
         """Let others write here."""
+        if self._trackers:
+            self._trackers.close()
         if self._lock:
             self._lock.release()
 
@@ -94,6 +99,8 @@ class Folder:
         if self._writes:
             self._rows.append(row)
             self._events.append(row)
+            if self._trackers:
+                self._trackers.append(row)
 
     def written(self) -> dict[str, Any]:
         """Count and checksum of the rows of the models in training, which are on disk by then."""
@@ -140,7 +147,7 @@ class Folder:
         if found.keys() != wanted.keys():
             kind = "sweep" if isinstance(config, SweepConfig) else "run"
             raise InputError(f"{self.path} does not hold a {kind} of this version; choose another --out.")
-        free = SWEEP_FREE if isinstance(config, SweepConfig) else FREE
+        free = free_of(config)
         other = [
             f"{name} was {found.get(name)!r}, now {value!r}"
             for name, value in wanted.items()

@@ -16,6 +16,7 @@ import numpy as np
 from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import Row
 from vae_jax.runs import hosts
+from vae_jax.runs.best import shapes_of
 from vae_jax.runs.cells import Cell
 from vae_jax.runs.store import Store
 from vae_jax.training import pure
@@ -141,7 +142,9 @@ def identity(run: Run) -> tuple:
 
 def layout_of(experiment: Experiment) -> dict[str, Any]:
     """Shapes and dtypes of what is saved for one member."""
-    return {"states": state_of(experiment.recipe, experiment), "bad": jax.ShapeDtypeStruct((), np.int32)}
+    states = state_of(experiment.recipe, experiment)
+    best = {} if experiment.patience is None else {"best": shapes_of(states.evaluated)}
+    return {"states": states, "bad": jax.ShapeDtypeStruct((), np.int32), **best}
 
 
 def state_of(recipe: Recipe, experiment: Experiment) -> State:

@@ -15,6 +15,7 @@ from vae_jax.evaluation.populations import evaluate, name_of
 from vae_jax.plots.generated import draw_epoch
 from vae_jax.runs import hosts, stopping
 from vae_jax.runs.background import Background
+from vae_jax.runs.best import Best, begin_best
 from vae_jax.runs.cells import Cell
 from vae_jax.runs.folder import Folder
 from vae_jax.runs.parts import Part, parts_of
@@ -38,11 +39,15 @@ class Finished(NamedTuple):
       part: with its results.
       population: as trained now; None if it was trained earlier.
       epochs: how many were trained now.
+      reached: how many were trained in all.
+      best: the best epochs, with early stopping; those are the population's parameters then.
     """
 
     part: Part
     population: Population | None = None
     epochs: int = 0
+    reached: int = 0
+    best: Best | None = None
 
 
 def train_cell(
@@ -96,58 +101,79 @@ def _train_part(
     layout = lay_out(members.count, devices, over=over)
     part.rows = part.epoch = None
     part.write()
-    done, population = _start(part, experiment, members, layout)
+    done, population, best = _start(part, experiment, members, layout)
     if done > epochs:
         raise InputError(f"--epochs {epochs}: {folder.path} has {done} already; expected at least that many.")
     folder.rewind(names, done, part.store.recorded(done).get("rows"))
     part.store.clean_up(newest=done)
     stream = bool(hosts.agree(int(stream or not data_fit(recipe, data.train, devices))))
     validate = _Validation(experiment, members, layout)
-    last = time.monotonic()
+    measure = "negative_elbo" if recipe.loss.posterior.has_density else "distortion"  # what gets better
+    began = last = time.monotonic()
+    reached = epochs if best is None or not best.done(done).all() else done
     with Background("pictures", needed=False) as drawing, Background("checkpoints", needed=True) as saving:
-        for word in fit(recipe, members, data.train, epochs=epochs, start=population, stream=stream):
-            population = word.population
+        for word in fit(recipe, members, data.train, epochs=reached, start=population, stream=stream):
+            population, reached = word.population, word.done
             if alone:
                 expect_finite(population, steps_per_epoch(recipe, data.train))
-            _write_rows(folder, names, word, validate(population), steps_per_epoch(recipe, data.train))
-            if alone and hosts.is_first() and (word.done % -(-epochs // PICTURES) == 0 or word.done == epochs):
-                draw_epoch(experiment, population.params(0), folder.path, word.done, call=drawing)
+            validated = validate(population)
+            _write_rows(folder, names, word, validated, steps_per_epoch(recipe, data.train))
+            if best is not None:
+                best = best.after(population, validated[measure], word.done)
             ask = stopping.asked()
-            ended = word.done == epochs or not population.finite.any()
+            late = experiment.minutes is not None and time.monotonic() - began >= 60.0 * experiment.minutes
+            tired = best is not None and bool((best.done(word.done) | ~population.finite).all())
+            ended = bool(hosts.agree(int(word.done == epochs or not population.finite.any() or late or tired)))
+            if alone and hosts.is_first() and (word.done % -(-epochs // PICTURES) == 0 or ended):
+                draw_epoch(experiment, population.params(0), folder.path, word.done, call=drawing)
             if hosts.agree(int(ask or ended or time.monotonic() - last > SAVE_EVERY)):
                 saving.wait()  # at most one copy of the states is waiting to be written
-                save(part, population, word.done, {**experiment.about, "rows": folder.written()}, saving)
+                save(part, population, word.done, {**experiment.about, "rows": folder.written()}, saving, best)
                 last = time.monotonic()
-            if hosts.agree(int(ask)) and word.done < epochs:
+            if ended:
+                break
+            if hosts.agree(int(ask)):
                 saving.wait()
                 raise Stopped(f"stopped after epoch {word.done} of {epochs}, which is saved; --resume goes on from it.")
+    population = population if best is None else best.of(population)
     if not alone:
         rows = evaluate(recipe, members, population, data.test)
         part.finish([{**part.choices, **row} for row in rows], part.store.steps()[-1])
-    return Finished(part, population, epochs - done)
+    return Finished(part, population, reached - done, reached, best)
 
 
-def save(part: Part, population: Population, done: int, about: Mapping[str, Any], saving: Background) -> None:
+def save(
+    part: Part,
+    population: Population,
+    done: int,
+    about: Mapping[str, Any],
+    saving: Background,
+    best: Best | None = None,
+) -> None:
     """Write a checkpoint of the whole population. All its states are finite: see `fit`.
 
     The states are copied to the host, and the devices may train on while they are written; several processes, which
     write together, wait for it.
     """
-    if jax.process_count() == 1:
-        saving(part.store.save, done, {"states": population.states(), "bad": population.bad}, about)
-        return
     layout = population.layout
-    tree = {"states": layout.gather(population.calls), "bad": layout.gather(layout.place(population.bad))}
+    more = {} if best is None else {"best": best.tree(layout)}
+    if jax.process_count() == 1:
+        saving(part.store.save, done, {"states": population.states(), "bad": population.bad, **more}, about)
+        return
+    tree = {"states": layout.gather(population.calls), "bad": layout.gather(layout.place(population.bad)), **more}
     part.store.save(done, tree, about)
 
 
-def _start(part: Part, experiment: Experiment, members: Members, layout: Layout) -> tuple[int, Population]:
-    """The epochs completed, and the population after them."""
+def _start(part: Part, experiment: Experiment, members: Members, layout: Layout) -> tuple[int, Population, Best | None]:
+    """The epochs completed, the population after them, and its best parameters where they are kept."""
     restored = part.restore(experiment)
     if restored is None:
-        return 0, begin(experiment.recipe, members, experiment.data.train, layout)
-    done, tree = restored
-    return done, Population(layout, layout.place(tree["states"]), np.asarray(tree["bad"]), {})
+        done, tree, population = 0, {}, begin(experiment.recipe, members, experiment.data.train, layout)
+    else:
+        done, tree = restored
+        population = Population(layout, layout.place(tree["states"]), np.asarray(tree["bad"]), {})
+    patience = experiment.patience
+    return done, population, None if patience is None else begin_best(patience, population, tree.get("best"))
 
 
 class _Validation:

@@ -27,6 +27,9 @@ class Experiment:
       hyper: float32 leaves.
       keys: one for each use.
       epochs: how many to train.
+      patience: epochs without a better validation ELBO after which training ends, and the best epoch is kept; None to
+        train to the end.
+      minutes: of training, after which it ends with the epoch; None for no limit.
       config: the choices and numbers it was built from, as plain values; a checkpoint records them.
     """
 
@@ -35,6 +38,8 @@ class Experiment:
     hyper: Hyper
     keys: Keys
     epochs: int
+    patience: int | None = None
+    minutes: float | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -50,8 +55,8 @@ class Experiment:
 
     @property
     def images(self) -> bool:
-        """Whether the examples are images; rows of features cannot be drawn."""
-        return self.data.train.x.ndim == 4
+        """Whether the examples are images of grey levels or colours; rows of features and counts cannot be drawn."""
+        return self.data.train.x.ndim == 4 and self.recipe.model.support is not Support.COUNTS
 
     @property
     def proper_likelihood(self) -> bool:

@@ -66,18 +66,18 @@ class Trained:
         """q(z|x[, y]) of examples, a distribution whose leaves are `[n, latent]`.
 
         Args:
-          x: `[n, *shape]` as stored: uint8 0..255, or float as the training data were.
+          x: `[n, *shape]` as stored: uint8 0..255, or float as the data were, in their units.
           y: `[n]` labels, for a conditional model.
 
         Raises:
           InputError: examples of another shape than the model's, or without the axis `[n]`.
         """
-        x = jnp.asarray(x)
+        x = jnp.asarray(x if self.data.units is None else self.data.units.of_model(x))
         self._expect("x", x.shape, self.data.train.x.shape[1:])
         return self._encode(x, None if y is None else jnp.asarray(y))
 
     def decode(self, z: ArrayLike, y: ArrayLike | None = None) -> Array:
-        """The means of p(x|z[, y]), `[n, *shape]`, as the model sees pixels: in [0, 1].
+        """The means of p(x|z[, y]), `[n, *shape]`: pixels in [0, 1], features in the units of the data.
 
         Args:
           z: `[n, latent]`.
@@ -87,18 +87,22 @@ class Trained:
           InputError: codes of another size than the model's, or without the axis `[n]`.
         """
         z = jnp.asarray(z, jnp.float32)
-        self._expect("z", z.shape, (self._latent,))
-        return self._decode(z, None if y is None else jnp.asarray(y))
+        self._expect("z", z.shape, (self.latent,))
+        return self._in_units(self._decode(z, None if y is None else jnp.asarray(y)))
 
     def sample(self, n: int, *, seed: int = 0, y: ArrayLike | None = None) -> Array:
-        """The means of p(x|z) for n draws of z from the prior, `[n, *shape]`.
+        """The means of p(x|z) for n draws of z from the prior, `[n, *shape]`, as from `decode`.
 
         Args:
           n: how many.
           seed: the seed of the draws.
           y: `[n]` labels, for a conditional model.
         """
-        return self.model.generate(jax.random.key(seed), self.params, n, None if y is None else jnp.asarray(y))
+        labels = None if y is None else jnp.asarray(y)
+        return self._in_units(self.model.generate(jax.random.key(seed), self.params, n, labels))
+
+    def _in_units(self, x: Array) -> Array:
+        return x if self.data.units is None else self.data.units.of_data(x)
 
     @cached_property
     def _encode(self) -> Callable[[Array, Array | None], Any]:
@@ -116,7 +120,8 @@ class Trained:
         return jax.jit(jax.vmap(lambda z, y: mean_of(self.model.decode(self.params, z, y))))
 
     @cached_property
-    def _latent(self) -> int:
+    def latent(self) -> int:
+        """How many latents there are."""
         x = jax.ShapeDtypeStruct((1, *self.data.train.x.shape[1:]), self.data.train.x.dtype)
         y = jax.ShapeDtypeStruct((1,), jnp.int32) if self.recipe.loss.conditional else None
         return jax.eval_shape(self._encode, x, y).mean.shape[1]

@@ -21,7 +21,7 @@ from vae_jax.models.networks.table import LECUN, Initializer, NetworkConfig, Sha
 CHANNELS = 32
 
 
-class _Plan(NamedTuple):
+class Plan(NamedTuple):
     """How an image goes through the convolutions.
 
     Attributes:
@@ -35,12 +35,13 @@ class _Plan(NamedTuple):
     margins: list[tuple[int, int]]
 
 
-def _plan(shape: Shape) -> _Plan:
+def plan_of(shape: Shape) -> Plan:
+    """How an image of that shape goes through them."""
     halvings = max(max(shape[:2]).bit_length() - 3, 1)
     height, width = (-(-size >> halvings) for size in shape[:2])
     padding = [(cells << halvings) - size for cells, size in zip((height, width), shape[:2], strict=True)]
     margins = [(pixels // 2, (pixels + 1) // 2) for pixels in padding]
-    return _Plan(halvings, (height, width), [*margins, (0, 0)])
+    return Plan(halvings, (height, width), [*margins, (0, 0)])
 
 
 class ConvEncoder(nn.Module):
@@ -54,7 +55,7 @@ class ConvEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, y: Array | None = None) -> Any:
-        halvings, _, margins = _plan(x.shape)
+        halvings, _, margins = plan_of(x.shape)
         h = jnp.pad(x, margins).transpose(2, 0, 1)
         for _ in range(halvings):
             h = relu(Strided(CHANNELS, kernel_init=self.kernel_init)(h))
@@ -73,18 +74,21 @@ class ConvDecoder(nn.Module):
     outputs: int = 1
     classes: int = 0
     kernel_init: Initializer = LECUN
+    output_bias: Initializer = nn.initializers.zeros
+    output_kernel: Initializer | None = None
 
     @nn.compact
     def __call__(self, z: Array, y: Array | None = None) -> Array:
         height, width, channels = self.shape
-        halvings, grid, ((top, _), (left, _), _) = _plan(self.shape)
+        halvings, grid, ((top, _), (left, _), _) = plan_of(self.shape)
         h = with_label(z, y, self.classes)
         for features in (*self.hidden, math.prod(grid) * CHANNELS):
             h = nn.relu(nn.Dense(features, kernel_init=self.kernel_init)(h))
         h = h.reshape(*grid, CHANNELS).transpose(2, 0, 1)
         for _ in range(halvings - 1):
             h = relu(Strided(CHANNELS, upwards=True, kernel_init=self.kernel_init)(h))
-        h = Strided(channels * self.outputs, upwards=True, kernel_init=self.kernel_init, name="likelihood")(h)
+        inits: Any = {"kernel_init": self.output_kernel or self.kernel_init, "bias_init": self.output_bias}
+        h = Strided(channels * self.outputs, upwards=True, name="likelihood", **inits)(h)
         return h[:, top : top + height, left : left + width].transpose(1, 2, 0)
 
 
@@ -96,7 +100,8 @@ def conv(config: NetworkConfig) -> tuple[nn.Module, nn.Module]:
             f"--model conv: needs images [height, width, channels]; got {config.shape}. Use --model dense."
         )
     shared: Any = {"classes": config.classes, "kernel_init": config.kernel_init}
+    last: Any = {"output_bias": config.output_bias, "output_kernel": config.output_kernel}
     return (
         ConvEncoder(config.latent, config.hidden, posterior=config.posterior, **shared),
-        ConvDecoder(config.shape, config.hidden[::-1], outputs=config.outputs, **shared),
+        ConvDecoder(config.shape, config.hidden[::-1], outputs=config.outputs, **last, **shared),
     )

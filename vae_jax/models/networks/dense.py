@@ -44,13 +44,16 @@ class DenseDecoder(nn.Module):
     outputs: int = 1
     classes: int = 0
     kernel_init: Initializer = LECUN
+    output_bias: Initializer = nn.initializers.zeros
+    output_kernel: Initializer | None = None
 
     @nn.compact
     def __call__(self, z: Array, y: Array | None = None) -> Array:
         h = with_label(z, y, self.classes)
         for width in self.hidden:
             h = self.activation(nn.Dense(width, kernel_init=self.kernel_init)(h))
-        h = nn.Dense(math.prod(self.shape) * self.outputs, kernel_init=self.kernel_init, name="likelihood")(h)
+        numbers, kernel_init = math.prod(self.shape) * self.outputs, self.output_kernel or self.kernel_init
+        h = nn.Dense(numbers, kernel_init=kernel_init, bias_init=self.output_bias, name="likelihood")(h)
         return h.reshape(*self.shape[:-1], self.shape[-1] * self.outputs)
 
 
@@ -58,9 +61,10 @@ class DenseDecoder(nn.Module):
 def dense(config: NetworkConfig) -> tuple[nn.Module, nn.Module]:
     """Fully connected, ReLU; `--hidden 500 500` from the image inwards, mirrored in the decoder."""
     shared: Any = {"classes": config.classes, "kernel_init": config.kernel_init}
+    last: Any = {"output_bias": config.output_bias, "output_kernel": config.output_kernel}
     return (
         DenseEncoder(config.latent, config.hidden, posterior=config.posterior, **shared),
-        DenseDecoder(config.shape, config.hidden[::-1], outputs=config.outputs, **shared),
+        DenseDecoder(config.shape, config.hidden[::-1], outputs=config.outputs, **last, **shared),
     )
 
 

@@ -65,12 +65,13 @@ class Strided(nn.Module):
     features: int
     upwards: bool = False
     kernel_init: Initializer = LECUN
+    bias_init: Initializer = nn.initializers.zeros
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """`[in, 2h, 2w]` -> `[features, h, w]`, or upwards `[in, h, w]` -> `[features, 2h, 2w]`."""
         kernel = self.param("kernel", self.kernel_init, (4, 4, x.shape[0], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        bias = self.param("bias", self.bias_init, (self.features,))
         return add_bias((up if self.upwards else down)(x, kernel), bias)
 
 

@@ -34,6 +34,9 @@ class NetworkConfig(NamedTuple):
       posterior: the family of q(z|x).
       classes: how many classes of labels the networks also take; 0 for none.
       kernel_init: initialiser of every layer.
+      output_bias: initialiser of the decoder's last bias.
+      output_kernel: that of its last kernel; None for `kernel_init`.
+      bounds: the smallest and the largest number that an example may hold.
     """
 
     shape: Shape
@@ -43,6 +46,9 @@ class NetworkConfig(NamedTuple):
     posterior: Posterior = NORMAL
     classes: int = 0
     kernel_init: Initializer = LECUN
+    output_bias: Initializer = nn.initializers.zeros
+    output_kernel: Initializer | None = None
+    bounds: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(frozen=True)

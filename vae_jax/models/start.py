@@ -1,0 +1,62 @@
+"""Where a decoder starts: at zero, or at what is best for data of a known mean and variance."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from vae_jax.models.likelihoods import Likelihood
+
+FAINT = nn.initializers.variance_scaling(1e-4, "fan_in", "truncated_normal")  # a hundredth of the usual kernel
+
+
+@dataclass(frozen=True)
+class Values:
+    """An initialiser of the decoder's last bias: these values, of which a convolution takes each channel's mean.
+
+    Attributes:
+      numbers: those of the whole output, in its order.
+    """
+
+    numbers: tuple[float, ...]
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.numbers)
+
+    def __hash__(self) -> int:
+        return self._hash  # asked for at every call of a compiled function
+
+    def __call__(self, key: Any, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+        """The bias of a layer, `[numbers]` or `[channels]`."""
+        del key
+        values = np.asarray(self.numbers, np.float32)
+        if math.prod(shape) != values.size:
+            values = values.reshape(-1, *shape).mean(0)
+        return jnp.asarray(values.reshape(shape), dtype)
+
+
+def start_at(likelihood: Likelihood, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, dict[str, Any]]:
+    """A likelihood, and initialisers of the decoder's last layer, so that an untrained model has these moments.
+
+    The last kernel starts faint: what random weights add to the mean image is, in units of a σ that fits, a thousand
+    nats, and Adam remembers the gradient of that for a thousand steps.
+
+    Args:
+      likelihood: an entry of `LIKELIHOODS`.
+      mean: of the training data as the model sees them, of one example's shape.
+      variance: likewise.
+
+    Returns:
+      The likelihood, and `output_bias` and `output_kernel` of a `NetworkConfig`.
+
+    Reference: Burda et al., *Importance weighted autoencoders*, 2016, whose output biases start so.
+    """
+    likelihood, output = likelihood.started(np.asarray(mean, float), np.asarray(variance, float))
+    bias = Values(tuple(np.ravel(output).astype(np.float32).tolist()))
+    return likelihood, {"output_bias": bias, "output_kernel": FAINT}

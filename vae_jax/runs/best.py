@@ -1,0 +1,90 @@
+"""Early stopping: the best parameters of each member so far, by the ELBO of the validation images."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.runs import hosts
+from vae_jax.training.driver import Population
+from vae_jax.training.layout import Layout
+
+
+class Best(NamedTuple):
+    """The best epoch of each member. What comes after a member has run out of patience does not count.
+
+    Attributes:
+      patience: epochs without improvement after which a member is done.
+      calls: parameters on the devices, grouped by call as a population's.
+      value: `[n]`, the negative ELBO on the validation images, in nats.
+      epoch: `[n]`, when that was; 0 before the first.
+    """
+
+    patience: int
+    calls: list[Any]
+    value: np.ndarray
+    epoch: np.ndarray
+
+    def after(self, population: Population, value: np.ndarray, epoch: int) -> "Best":
+        """With one more epoch, whose validation gave `value` `[n]`."""
+        better = population.finite & (value < self.value) & ~self.done(epoch - 1)
+        choose, layout = _chooser(population.layout), population.layout
+        calls = [
+            choose(which, new.evaluated, old)
+            for which, new, old in zip(layout.place(better), population.calls, self.calls, strict=True)
+        ]
+        return Best(
+            self.patience, calls, np.where(better, value, self.value), np.where(better, epoch, self.epoch).astype(int)
+        )
+
+    def done(self, epoch: int) -> np.ndarray:
+        """`[n]`, which members have run out of patience after an epoch."""
+        return epoch - self.epoch >= self.patience
+
+    def tree(self, layout: Layout) -> dict[str, Any]:
+        """What a checkpoint holds of it, leaves `[n, …]`; on the devices where no process holds them all."""
+        if hosts.joined():
+            numbers = layout.place({"value": self.value.astype(np.float32), "epoch": self.epoch.astype(np.int32)})
+            return {"params": layout.gather(self.calls), **layout.gather(numbers)}
+        numbers = {"value": self.value.astype(np.float32), "epoch": self.epoch.astype(np.int32)}
+        return {"params": layout.fetch(self.calls), **numbers}
+
+    def of(self, population: Population) -> Population:
+        """The population with these parameters in place of its last."""
+        calls = [
+            call._replace(params=best, average=None) for call, best in zip(population.calls, self.calls, strict=True)
+        ]
+        return population._replace(calls=calls)
+
+
+def begin_best(patience: int, population: Population, tree: dict[str, Any] | None) -> Best:
+    """Before the first epoch, or from what a checkpoint held."""
+    layout = population.layout
+    if tree is not None:
+        value, epoch = (np.asarray(tree[name]) for name in ("value", "epoch"))
+        return Best(patience, layout.place(tree["params"]), value.astype(float), epoch.astype(int))
+    calls = [jax.tree.map(jnp.copy, call.evaluated) for call in population.calls]  # those of the population are donated
+    n = layout.count
+    return Best(patience, calls, np.full(n, np.inf), np.zeros(n, int))
+
+
+def shapes_of(params: Any) -> dict[str, Any]:
+    """Shapes and dtypes of what a checkpoint holds of one member."""
+    return {
+        "params": params,
+        "value": jax.ShapeDtypeStruct((), np.float32),
+        "epoch": jax.ShapeDtypeStruct((), np.int32),
+    }
+
+
+@lru_cache(maxsize=16)
+def _chooser(layout: Layout) -> Callable:
+    """One of two trees of parameters for each member, on its device."""
+
+    def choose(which, new, old):
+        return jax.tree.map(lambda one, other: jnp.where(which, one, other), new, old)
+
+    return layout.lift(choose, 3, 0)
