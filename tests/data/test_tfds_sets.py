@@ -29,15 +29,14 @@ SETS = {
 
 
 @pytest.fixture(autouse=True)
-def _folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path))
+def _folder(monkeypatch):
     monkeypatch.setattr(tfds_sets, "_expect_network", lambda *_: None)  # mock data come from nowhere
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_a_set_loads_or_says_why_not(name):
+def test_a_set_loads_or_says_why_not(name, tmp_path):
     size, shape, labels = SETS[name]
-    with tfds.testing.mock_data(num_examples=30):
+    with tfds.testing.mock_data(num_examples=30, data_dir=str(tmp_path)):  # else it is in the package's own folder
         try:
             found = data.load(name, size=size)
         except InputError as error:
@@ -47,8 +46,8 @@ def test_a_set_loads_or_says_why_not(name):
     assert sum(len(part.x) for part in found[1:4]) == 30
 
 
-def test_sets_of_text_and_unknown_configurations_say_why_not():
-    with tfds.testing.mock_data(num_examples=3):
+def test_sets_of_text_and_unknown_configurations_say_why_not(tmp_path):
+    with tfds.testing.mock_data(num_examples=3, data_dir=str(tmp_path)):
         with pytest.raises(InputError, match="has no feature of images"):
             data.load("imdb_reviews")
         with pytest.raises(InputError, match="TFDS has no emnist/leters"):

@@ -3,14 +3,16 @@
 import jax
 import numpy as np
 import pytest
+import scipy.stats
 
 import vae_jax
 from vae_jax.commands import train as train_command
 from vae_jax.distributions import mean_of
+from vae_jax.evaluation import evaluate_elbo
 from vae_jax.models import LIKELIHOODS
 from vae_jax.runs import Config, build
 from vae_jax.runs.building import moments
-from vae_jax.training import init
+from vae_jax.training import init, train
 
 KNOWN = [name for name in LIKELIHOODS if name != "logistic-mixture"]  # which starts spread over all grey levels
 
@@ -84,3 +86,19 @@ def test_a_learned_sigma_reaches_the_residual_in_twenty_epochs(tmp_path):
     residual = float(np.sqrt(((model.data.test.x / 255 - np.asarray(p.mean)) ** 2).mean()))
     assert float(np.sqrt(p.variance.mean())) == pytest.approx(residual, rel=0.05)
     assert (np.asarray(q.mean).var(0) > 0.01).sum() > 1
+
+
+def test_poisson_reaches_the_optimum_of_a_code_that_says_nothing(tmp_path):
+    """With a large β the code is the prior's: the best rates are the means, and the distortion is known exactly."""
+    rates = np.array([0.3, 1.0, 4.0, 20.0])
+    x = np.random.RandomState(0).poisson(rates, (4000, 4))
+    np.save(tmp_path / "counts.npy", x)
+    flags = {"data": str(tmp_path / "counts.npy"), "likelihood": "poisson", "beta": 1000.0, "learning_rate": 3e-3}
+    experiment = build(Config(**flags, hidden=(8,), latent=2, epochs=40))
+    params = train(experiment, progress=False).params
+    found, x = (
+        evaluate_elbo(experiment.recipe, params, jax.random.key(0), experiment.data.train),
+        experiment.data.train.x,
+    )
+    optimum = -scipy.stats.poisson.logpmf(x, x.mean(0)).sum(1).mean()
+    assert optimum - 1e-3 < found["distortion"] < optimum + 0.02 and found["rate"] < 0.01

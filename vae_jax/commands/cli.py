@@ -48,6 +48,9 @@ def run_command(
             main(parsed)
     except (InputError, ArithmeticError) as error:
         _end(f"error: {error}")
+    except BrokenPipeError:  # the reader of what is printed has gone, as head does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         if error.errno is None:
             raise

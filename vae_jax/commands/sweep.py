@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from vae_jax import plots
 from vae_jax.commands.devices import devices_of
-from vae_jax.commands.tables import tables
+from vae_jax.commands.tables import in_a_row, tables
 from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import (
     MEASURES,
@@ -120,6 +120,5 @@ def report(entries: Sequence[Row], models: int, seconds: float, out: Path) -> st
             line += f"{in_words(entry[name], 2):>16}"
         lines.append(line + (f"   {entry['diverged']} diverged" if entry["diverged"] else ""))
     lines.append(f"{models} models in {seconds:.1f} s. {about_intervals(entries)} Nats per test image.")
-    return "\n".join(
-        ["", *lines, f"See {out / 'rate_distortion.png'}, {out / 'traversals.png'} and {out / 'results.csv'}."]
-    )
+    there = [out / name for name in ("rate_distortion.png", "traversals.png", "results.csv") if (out / name).exists()]
+    return "\n".join(["", *lines, f"See {in_a_row(there)}."])

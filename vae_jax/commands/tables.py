@@ -1,7 +1,8 @@
-"""What the flags choose from, for `--help`: read from the tables themselves, as wide as the screen."""
+"""Words for the screen: what the flags choose from, read from the tables themselves, and lines as wide as it is."""
 
 import shutil
 import textwrap
+from collections.abc import Sequence
 from functools import partial
 
 from vae_jax.data.table import DATASETS
@@ -21,6 +22,12 @@ def tables() -> str:
     for title, table in (("Data sets", DATASETS), ("Networks", NETWORKS)):
         lines += ["", f"{title}:", *(f"  {name}: {entry.summary}" for name, entry in table.items())]
     return "\n".join(lines)
+
+
+def in_a_row(things: Sequence[object]) -> str:
+    """`a, b and c`."""
+    *first, last = map(str, things)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def wrapped(text: str) -> str:

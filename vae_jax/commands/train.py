@@ -12,7 +12,7 @@ from typing import Any
 
 from vae_jax import plots
 from vae_jax.commands.devices import devices_of
-from vae_jax.commands.tables import tables
+from vae_jax.commands.tables import in_a_row, tables
 from vae_jax.errors import InputError
 from vae_jax.runs import hosts
 from vae_jax.runs.cells import Cell, cells
@@ -40,7 +40,7 @@ def main(config: Config) -> None:
         hosts.wait("folder made")
         summary = train(folder, cell, devices, stream=config.stream)
     if hosts.is_first():
-        print(report(config, summary, out))
+        print(report(config, summary, out, images=cell.experiment.images))
 
 
 def _expect_to_divide(batch_size: int, devices: int) -> None:
@@ -76,17 +76,17 @@ def train(folder: Folder, cell: Cell, devices: Sequence[Any] | None = None, *, s
     return summary
 
 
-def report(config: Config, summary: dict[str, Any], out: Path) -> str:
+def report(config: Config, summary: dict[str, Any], out: Path, *, images: bool) -> str:
     """The closing table, and where to look."""
-    test = summary["test"]
+    test, (one, parts) = summary["test"], ("image", "pixels") if images else ("row", "features")
     rows = {
-        "negative ELBO": f"{test['negative_elbo']:.2f} ± {test['negative_elbo_error']:.2f} nats per image",
+        "negative ELBO": f"{test['negative_elbo']:.2f} ± {test['negative_elbo_error']:.2f} nats per {one}",
         "distortion, −log p(x|z)": f"{test['distortion']:.2f} nats",
         "rate, KL(q ‖ p)": f"{test['rate']:.2f} nats",
         "loss, as trained": f"{test['loss']:.2f}",
-        "squared error": f"{test['mean_squared_error']:.3f} per image, summed over pixels",
+        "squared error": f"{test['mean_squared_error']:.3f} per {one}, summed over {parts}",
         "active units": f"{test['active_units']} of {config.latent}",
-        "speed": f"{summary['images_per_second']:,.0f} images a second, {summary['seconds']:.1f} s",
+        "speed": f"{summary['images_per_second']:,.0f} {one}s a second, {summary['seconds']:.1f} s",
     }
     notes = []
     if "best_epoch" in summary:
@@ -96,6 +96,7 @@ def report(config: Config, summary: dict[str, Any], out: Path) -> str:
     if not summary["proper_likelihood"]:
         notes.append(IMPROPER)
     width = max(map(len, rows)) + 2
-    lines = [f"{config.data}, test set of {test['examples']:,} images:"]
+    lines = [f"{config.data}, test set of {test['examples']:,} {one}s:"]
     lines += [f"  {name:<{width}}{value}" for name, value in rows.items()]
-    return "\n".join(["", *lines, *notes, f"See {out / 'samples'}, {out / 'curves.png'} and {out / 'summary.json'}."])
+    there = [out / name for name in ("samples", "curves.png", "summary.json") if (out / name).exists()]
+    return "\n".join(["", *lines, *notes, f"See {in_a_row(there)}."])

@@ -17,6 +17,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from vae_jax.data.arrays import written_whole
+from vae_jax.data.kept import cache_folder
 from vae_jax.data.pictures import as_array
 from vae_jax.data.table import DATASETS, Dataset, Examples, Factors, checked, dealt
 from vae_jax.errors import InputError, nearest
@@ -273,7 +274,7 @@ def _stack(builder: Any, part: str, fields: Mapping[str, str], size: int | None)
     paths = {field: _path(builder, part, field, size) for field in fields}
     if all(path.is_file() for path in paths.values()):
         return
-    Path(builder.data_dir).mkdir(parents=True, exist_ok=True)
+    _folder(builder).mkdir(parents=True, exist_ok=True)
     source = _records(builder, part)
     with ExitStack() as stack:
         arrays: dict[str, np.ndarray] = {}
@@ -334,4 +335,12 @@ def _read(builder: Any, part: str, fields: Mapping[str, str], size: int | None) 
 
 def _path(builder: Any, part: str, field: str, size: int | None) -> Path:
     sized = f"-{size}" if size and field == "image" else ""
-    return Path(builder.data_dir) / f"whole-{part}-{field}{sized}.npy"
+    return _folder(builder) / f"whole-{part}-{field}{sized}.npy"
+
+
+def _folder(builder: Any) -> Path:
+    """Where arrays are kept: beside the records; in the cache folder where those are others' to write."""
+    folder = Path(builder.data_dir)
+    if not folder.exists() or os.access(folder, os.W_OK):
+        return folder
+    return cache_folder() / "tfds" / builder.info.full_name

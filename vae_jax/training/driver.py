@@ -236,7 +236,8 @@ def expect_finite(population: Population, in_epoch: int) -> None:
         cause = (population.causes[member] if population.causes else "") or "loss"
         raise DivergedError(
             f"the {cause} became NaN or infinite at step {step} (epoch {step // in_epoch + 1}); expected a finite one. "
-            "Lower --learning-rate, look for outliers in the data, or pass --on-nonfinite skip."
+            "Lower --learning-rate, look for outliers in the data, --standardise rows of features, or pass "
+            "--on-nonfinite skip."
         )
 
 
