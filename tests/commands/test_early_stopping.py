@@ -88,6 +88,14 @@ def test_a_member_out_of_patience_stays_as_it_was(tmp_path):
     for epoch, value in enumerate(([5.0, 5.0], [6.0, 4.0], [1.0, 3.0], [np.nan, 3.0]), 1):
         best = best.after(population, np.array(value), epoch)
     assert best.value.tolist() == [5.0, 3.0] and best.epoch.tolist() == [1, 3] and best.done(4).all()
+    never = begin_best(1, population, None).after(population, np.array([np.nan, 1.0]), 1)
+    trained = population._replace(
+        calls=[call._replace(params=jax.tree.map(lambda p: p + 1, call.params)) for call in population.calls]
+    )
+    kept = [jax.tree.leaves(never.of(trained).params(index))[0] for index in (0, 1)]
+    last, first = (jax.tree.leaves(of.params(index))[0] for of, index in ((trained, 0), (population, 1)))
+    np.testing.assert_array_equal(kept[0], last)
+    np.testing.assert_array_equal(kept[1], first)
 
 
 def test_steps_are_rounded_up_to_epochs_and_the_clock_ends_a_run(tmp_path):
@@ -112,5 +120,11 @@ def test_what_depends_on_the_length_of_a_run_goes_on_with_no_other(tmp_path):
     cycles = build(Config(**SMALL, epochs=4, beta_cycles=2)).hyper
     assert (float(cycles["beta_period"]), float(cycles["beta_steps"])) == (8.0, 4.0)
     assert float(build(Config(**SMALL, warmup_epochs=3.0)).hyper["beta_steps"]) == 12.0
+    with pytest.raises(InputError, match=r"--beta-cycles 8: a cycle has 1 steps, and β rises over 0\.5"):
+        build(Config(**SMALL, epochs=2, beta_cycles=8))
+    with pytest.raises(InputError, match="--beta-cycles 2: a cycle has 4 steps, and β rises over 12"):
+        build(Config(**SMALL, epochs=2, beta_cycles=2, warmup_epochs=3.0))
+    with pytest.raises(InputError, match="--accumulate 9: the run has 8 steps in all"):
+        build(Config(**SMALL, epochs=2, accumulate=9))
     with pytest.raises(InputError, match="--warmup-epochs 1: the β of loss 'ae' does not rise; expected"):
         build(Config(loss="ae", warmup_epochs=1.0))

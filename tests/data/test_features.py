@@ -10,8 +10,8 @@ from vae_jax.errors import InputError
 ROWS = np.random.RandomState(0).randn(50, 4) * [1.0, 10.0, 1e-3, 0.0] + [0.0, 5.0, 100.0, 7.0]
 
 
-def dataset(x: np.ndarray) -> data.Dataset:
-    return data.split("rows", data.checked(x, None, "rows"), validation=0.1, test=0.2)
+def dataset(x: np.ndarray, *, wide: bool = False) -> data.Dataset:
+    return data.split("rows", data.checked(x, None, "rows", wide=wide), validation=0.1, test=0.2)
 
 
 def test_the_training_part_has_mean_0_and_variance_1():
@@ -58,3 +58,24 @@ def test_features_may_be_any_finite_numbers_and_images_any_number_of_channels():
     for wrong in (np.nan, np.inf):
         with pytest.raises(InputError, match="row 2 of x holds NaN"):
             data.checked(np.where(np.arange(50)[:, None] == 2, wrong, ROWS), None, "x")
+
+
+def test_they_are_standardised_before_they_are_rounded(tmp_path):
+    """Times in seconds since 1970 are no float32: neighbours of 128 seconds would be one number."""
+    seconds = 1.7e9 + 30.0 * np.random.RandomState(0).randn(200, 1)
+    np.save(tmp_path / "time.npy", seconds)
+    found = data.load(str(tmp_path / "time.npy"), standardise=True)
+    assert len(np.unique(found.train.x)) == 160 and found.train.x.std() == pytest.approx(1, abs=1e-3)
+    assert found.train.x.dtype == np.float32
+    np.save(tmp_path / "huge.npy", 1e100 * seconds)
+    assert data.load(str(tmp_path / "huge.npy"), standardise=True).train.x.std() == pytest.approx(1, abs=1e-3)
+    with pytest.raises(InputError, match="holds NaN or infinity; expected finite numbers in float32"):
+        data.load(str(tmp_path / "huge.npy"))
+
+
+def test_a_row_too_far_away_is_refused():
+    x = 1e-30 * ROWS
+    far = dataset(x, wide=True)
+    far.validation.x[0] = 1e20
+    with pytest.raises(InputError, match="too far from the training part"):
+        standardised(far)

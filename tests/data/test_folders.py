@@ -1,5 +1,7 @@
 """A folder of images: what Pillow reads, cropped and resized, labels from subfolders, and files that are broken."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -140,3 +142,68 @@ def test_hidden_files_and_an_image_outside_the_subfolders(photos):
     Image.new("RGB", (9, 9)).save(photos / "loose.png")
     found = data.load(str(photos), size=4)
     assert len(everything(found)) == 41 and found.classes == 0
+
+
+def test_folders_with_files_of_one_name_size_and_time_are_told_apart(tmp_path):
+    for color in (10, 200):
+        save_ten(tmp_path / str(color), Image.new("L", (4, 4), color))
+        for path in (tmp_path / str(color)).iterdir():
+            os.utime(path, (1, 1))
+    assert [int(data.load(str(tmp_path / str(color))).train.x.max()) for color in (10, 200)] == [10, 200]
+
+
+def test_turned_tiffs_and_grey_palettes(tmp_path):
+    (tmp_path / "tiff").mkdir()
+    for index in range(10):
+        pixels = np.arange(6 * 9 * 3, dtype=np.uint8).reshape(6, 9, 3)
+        Image.fromarray(pixels).save(tmp_path / "tiff" / f"{index}.tiff", tiffinfo={0x0112: 6 if index else 1})
+    with pytest.raises(InputError, match="images of 2 sizes, mostly 9×6"):
+        data.load(str(tmp_path / "tiff"))
+    (tmp_path / "tiff" / "0.tiff").unlink()
+    Image.fromarray(pixels).save(tmp_path / "tiff" / "more.tiff", tiffinfo={0x0112: 6})
+    assert data.load(str(tmp_path / "tiff")).train.x.shape[1:] == (9, 6, 3)
+    palette = Image.new("P", (4, 4), 1)
+    palette.putpalette([0, 0, 0, 9, 9, 9])
+    save_ten(tmp_path / "palette", palette)
+    assert data.load(str(tmp_path / "palette")).train.x.shape == (8, 4, 4, 1)
+
+
+def test_links_to_nowhere_and_what_is_no_file_are_broken(photos, capsys):
+    (photos / "cats" / "nowhere.png").symlink_to(photos / "missing.png")
+    (photos / "cats" / "round.png").symlink_to(photos / "cats" / "round.png")
+    os.mkfifo(photos / "cats" / "pipe.png")
+    with pytest.raises(InputError, match=r"cats/nowhere\.png cannot be read"):
+        data.load(str(photos), size=8)
+    assert len(everything(data.load(str(photos), size=8, skip_broken=True))) == 40
+    assert "3 broken files are left out" in capsys.readouterr().err
+
+
+def test_any_error_of_a_format_is_a_broken_file(photos, monkeypatch):
+    read = folders.shape_of
+
+    def fails(path):
+        if path.name == "03.bmp":
+            raise RuntimeError("failed to decode frame 0")
+        return read(path)
+
+    monkeypatch.setattr(folders, "shape_of", fails)
+    with pytest.raises(InputError, match=r"03\.bmp cannot be read \(failed to decode frame 0\)"):
+        data.load(str(photos), size=8)
+    assert len(everything(data.load(str(photos), size=8, skip_broken=True))) == 38
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (1, 8)])
+def test_a_file_that_changes_while_it_is_read_is_no_other_image(shape, tmp_path, monkeypatch):
+    save_ten(tmp_path / "ten", Image.new("L", (8, 8), 7))
+    read = folders.shape_of
+
+    def replaced(path):
+        found = read(path)
+        if path.name == "9.png":
+            Image.new("L", shape, 9).save(path)
+        return found
+
+    monkeypatch.setattr(folders, "shape_of", replaced)
+    with pytest.raises(InputError, match="changed while it was read"):
+        data.load(str(tmp_path / "ten"))
+    assert not list(kept.cache_folder().glob("*/about.json"))

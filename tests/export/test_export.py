@@ -52,7 +52,7 @@ def untrained(tmp_path: Path, shape=(8, 8), likelihood=None, data=None, **flags)
 
 
 def expect_onnx_to_agree(model: Trained, folder: Path, rtol: float = 1e-5) -> None:
-    FORMATS["onnx"].write(model, folder)
+    FORMATS["onnx"].write(model, folder, folder)
     encoder, decoder = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("encoder", "decoder"))
     for n in (1, 5):
         x = np.asarray(model.recipe.seen(jax.random.key(0), model.data.test.x[:n]))
@@ -91,16 +91,16 @@ def test_a_point_for_a_code(tmp_path):
 
 def test_what_onnx_is_not_written_for_says_so(tmp_path):
     with pytest.raises(InputError, match="knows the likelihoods bernoulli"):
-        FORMATS["onnx"].write(untrained(tmp_path, likelihood="logistic"), tmp_path)
+        FORMATS["onnx"].write(untrained(tmp_path, likelihood="logistic"), tmp_path, tmp_path)
     with pytest.raises(InputError, match="without labels; use --to stablehlo"):
-        FORMATS["onnx"].write(untrained(tmp_path, data="digits", loss="cvae"), tmp_path)
+        FORMATS["onnx"].write(untrained(tmp_path, data="digits", loss="cvae"), tmp_path, tmp_path)
     assert not list(tmp_path.glob("*.onnx"))
 
 
 @pytest.mark.parametrize("flags", [{"model": "conv"}, {"data": "digits", "loss": "cvae"}, {"likelihood": "logistic"}])
 def test_stablehlo_takes_any_number_of_examples(flags, tmp_path):
     model = untrained(tmp_path, **flags)
-    FORMATS["stablehlo"].write(model, tmp_path)
+    FORMATS["stablehlo"].write(model, tmp_path, tmp_path)
     encoder, decoder = (
         jax_export.deserialize(bytearray((tmp_path / f"{name}.stablehlo").read_bytes()))
         for name in ("encoder", "decoder")
@@ -138,7 +138,10 @@ def test_the_weights_are_read_with_no_vae_jax(run, tmp_path, capsys):
     card = (run / "export" / "README.md").read_text()
     test = json.loads((run / "summary.json").read_text())["test"]
     assert f"| negative ELBO | {test['negative_elbo']:.4g} |" in card and "`--hidden` | 16 |" in card
-    assert card.startswith("---\nlibrary_name: vae_jax\n")
+    assert card.startswith("---\nlibrary_name: vae_jax\n") and f'load("{run}")' in card
+    assert "`--seed` | 0 |" in card
+    export_command.main(ExportConfig(run=run, to=("card",), out=tmp_path / "elsewhere"))
+    assert (tmp_path / "elsewhere" / "README.md").read_text() == card
 
 
 def test_pushed_and_loaded_again(run, tmp_path, monkeypatch):

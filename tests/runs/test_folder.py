@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from events import scalars
@@ -11,7 +12,7 @@ from events import scalars
 from vae_jax.errors import InputError
 from vae_jax.runs import Config, SweepConfig
 from vae_jax.runs.config import check_config
-from vae_jax.runs.folder import Folder, read_config
+from vae_jax.runs.folder import Folder, default_folder, read_config
 
 HOLD = """
 import sys
@@ -169,3 +170,18 @@ def test_rows_of_other_models_stay_and_half_a_row_goes(tmp_path):
         left = [("a", 1), ("b", 1), ("b", 2)]
         assert [(row["model"], row["epoch"]) for row in folder.rows()] == left
     assert sorted((model, step) for model, step, tag, _ in scalars(tmp_path) if tag == "loss/train") == left
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [("digits", "digits"), ("emnist/letters", "letters"), ("my images.npz", "my-images"), ("hf:user/x", "x")],
+)
+def test_the_default_folder_is_named_after_the_data(data, name):
+    assert default_folder(Config(data=data), "vae") == Path("runs") / f"{name}-vae"
+
+
+def test_the_default_folder_of_a_folder(tmp_path, monkeypatch):
+    (tmp_path / "photos one [x].v2").mkdir()
+    monkeypatch.chdir(tmp_path / "photos one [x].v2")
+    for data in (".", str(tmp_path / "photos one [x].v2") + "/"):
+        assert default_folder(Config(data=data), "sweep") == Path("runs") / "photos-one-x-.v2-sweep"

@@ -50,6 +50,14 @@ def test_every_schedule_goes_from_what_is_asked_to_no_less_than_nothing(name):
     assert 10 < len(SCHEDULES[name].summary) < 120
 
 
+@pytest.mark.parametrize(("count", "growth"), [(100, 3), (20, 100), (41, 10)])
+def test_stages_of_which_the_first_is_lost_in_rounding(count, growth):
+    """growth^count is no float32; the last stages are those that can be told apart."""
+    found = rates("stages", np.arange(1000), decay_steps=1000, stages=count, stage_growth=growth)
+    assert np.isfinite(found).all() and (np.diff(found) <= 0).all() and found[-1] == pytest.approx(1e-4, rel=1e-3)
+    assert found[0] == pytest.approx(1e-3, rel=1e-3)
+
+
 def test_one_stage_and_a_run_of_one_step_are_no_division_by_zero():
     np.testing.assert_allclose(rates("stages", [0, 5], stages=1, decay_steps=10), 1e-3)
     assert np.isfinite(rates("cosine", [0, 1], decay_steps=1, warmup_steps=1)).all()

@@ -55,7 +55,8 @@ def run_command(
         if error.errno is None:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        _end(f"error: {where}{error.strerror}. Nothing that was saved is lost; mend that, and go on with --resume.")
+        go_on = ", and go on with --resume" if hasattr(config, "resume") else ""
+        _end(f"error: {where}{error.strerror}. Nothing that was saved is lost; mend that{go_on}.")
     except Exception as error:
         if hosts.is_loss(error):
             hosts.leave()

@@ -23,6 +23,8 @@ def devices_of(config: Config, *, by_default: int) -> tuple[Any, ...]:
     if config.devices is not None:
         known = declared({"devices": whole(1)})
         check("devices", config.devices, known, owner="a command", given=f"--devices {config.devices}")
+    if config.coordinator is None and (config.processes, config.process) != (None, None):
+        raise InputError("--processes and --process go with --coordinator address:port; give it too.")
     wanted = config.devices or by_default
     if wanted > 1:
         jax.config.update("jax_num_cpu_devices", wanted)

@@ -5,7 +5,7 @@
     python experiments/export.py runs/digits-sweep --which beta=4 seed=0 --to safetensors
     python experiments/export.py runs/digits-vae --push user/digits-vae
 
-The files land in RUN/export, and the card in RUN/README.md where the Hub looks for it.
+The files land in RUN/export. With --push, the card goes to RUN/README.md too, where the Hub looks for it.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def main(config: ExportConfig) -> None:
     out = config.out or config.run / "export"
     out.mkdir(parents=True, exist_ok=True)
     for one in formats:
-        for path in one.write(model, out):
+        for path in one.write(model, out, config.run):
             print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
     if config.push is not None:
         (config.run / "README.md").write_text(card_of(model, config.run, f"{HUB}{config.push}"))

@@ -31,7 +31,7 @@ from vae_jax.plots.sweep import exact_curve, traversals
 from vae_jax.runs import hosts
 from vae_jax.runs.cells import Cell, cells
 from vae_jax.runs.config import SweepConfig
-from vae_jax.runs.folder import Folder, free_folder
+from vae_jax.runs.folder import Folder, default_folder, free_folder
 from vae_jax.runs.loading import Models
 from vae_jax.runs.results import write_csv
 from vae_jax.runs.trainer import train_cell
@@ -46,7 +46,7 @@ def main(config: SweepConfig) -> None:
     if config.stream:
         raise InputError("--stream: a sweep keeps its images on the devices; train each model with train.py --stream.")
     devices = devices_of(config, by_default=os.cpu_count() or 1)
-    out = config.out or free_folder(Path("runs") / f"{Path(config.data).stem}-sweep", resume=config.resume)
+    out = config.out or free_folder(default_folder(config, "sweep"), resume=config.resume)
     planned = cells(config)
     with Folder(out, replace(config, out=out)) as folder:
         hosts.wait("folder made")

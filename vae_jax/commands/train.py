@@ -17,7 +17,7 @@ from vae_jax.errors import InputError
 from vae_jax.runs import hosts
 from vae_jax.runs.cells import Cell, cells
 from vae_jax.runs.config import Config
-from vae_jax.runs.folder import Folder, free_folder
+from vae_jax.runs.folder import Folder, default_folder, free_folder
 from vae_jax.runs.measure import test_metrics
 from vae_jax.runs.trainer import train_cell
 from vae_jax.training.experiment import IMPROPER
@@ -33,7 +33,7 @@ def main(config: Config) -> None:
     devices = devices_of(config, by_default=1)
     if config.devices is None and not hosts.joined():
         devices = devices[:1]
-    out = config.out or free_folder(Path("runs") / f"{Path(config.data).stem}-{config.loss}", resume=config.resume)
+    out = config.out or free_folder(default_folder(config, config.loss), resume=config.resume)
     (cell,) = cells(config)
     _expect_to_divide(config.batch_size, len(devices))
     with Folder(out, replace(config, out=out)) as folder:

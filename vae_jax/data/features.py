@@ -14,16 +14,20 @@ def standardised(dataset: Dataset) -> Dataset:
     A feature that is constant there is only shifted. `dataset.units` undoes it.
 
     Raises:
-      InputError: the examples are no rows of features.
+      InputError: the examples are no rows of features, or one is further from the training part than float32 goes.
     """
     x = dataset.train.x
     if x.ndim != 2:
         raise InputError(f"--standardise is for rows of features; {dataset.name} holds {list(x.shape[1:])} each.")
     wide = np.asarray(x, np.float64)
     mean, scale = wide.mean(0), wide.std(0)
-    negligible = scale <= 1e-7 * np.maximum(np.abs(mean), 1e-30)  # what rounding leaves of a constant
+    rounding = 4 * np.finfo(x.dtype if x.dtype.kind == "f" else float).eps  # all that is left of a constant
+    negligible = scale <= np.maximum(rounding * np.abs(mean), np.finfo(np.float32).tiny)
     units = Units(mean, np.where(negligible, 1.0, scale))
-    parts = (part._replace(x=units.of_model(part.x)) for part in dataset[1:4])
+    with np.errstate(over="ignore"):
+        parts = [part._replace(x=units.of_model(part.x)) for part in dataset[1:4]]
+    if not all(np.isfinite(part.x).all() for part in parts):
+        raise InputError(f"{dataset.name}: a row is too far from the training part to be standardised; leave it out.")
     return Dataset(dataset.name, *parts, classes=dataset.classes, factors=dataset.factors, units=units)
 
 

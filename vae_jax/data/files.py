@@ -10,6 +10,7 @@ from typing import IO
 
 import numpy as np
 
+from vae_jax.data.features import standardised
 from vae_jax.data.table import Dataset, checked, split
 from vae_jax.errors import InputError
 
@@ -19,7 +20,7 @@ HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.re
 RATIO, BOMB = 250, 100_000_000  # unpacked, a file may be larger by that factor, once it is over so many bytes
 
 
-def load_file(path: Path) -> Dataset:
+def load_file(path: Path, *, standardise: bool = False) -> Dataset:
     """An `.npz` with `x` and optionally `y`, or an `.npy` that is x; split into 80 % train, 10 % validation, 10 % test.
 
     Nothing is allocated before the header says what it takes, nothing else in the file is read, and no pickles.
@@ -37,7 +38,9 @@ def load_file(path: Path) -> Dataset:
     except Exception as error:  # whatever a broken file makes zipfile and NumPy raise, down to SyntaxError
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} is not a NumPy file of plain numbers ({reason}); write it with np.savez.") from error
-    return split(str(path), checked(arrays["x"], arrays.get("y"), str(path)), validation=0.1, test=0.1)
+    examples = checked(arrays["x"], arrays.get("y"), str(path), wide=standardise)
+    dataset = split(str(path), examples, validation=0.1, test=0.1)
+    return standardised(dataset) if standardise else dataset
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

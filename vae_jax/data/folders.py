@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ import numpy as np
 
 from vae_jax.data.arrays import written_whole
 from vae_jax.data.kept import kept_arrays, write_array
-from vae_jax.data.pictures import BROKEN, pixels, shape_of
+from vae_jax.data.pictures import pixels, shape_of
 from vae_jax.data.table import Dataset, checked, split
 from vae_jax.errors import InputError
 from vae_jax.progress import bar
@@ -31,13 +32,19 @@ class Folder(NamedTuple):
       path: the folder.
       files: the images, by their names from the folder on, in order.
       labels: the names of the subfolders that hold them, in order; empty where some image is in none.
-      fingerprint: SHA-256 of the names, sizes and times of the files.
+      fingerprint: SHA-256 of the names of the files, and of what the system says of each: size, times, place on disk.
     """
 
     path: Path
     files: list[str]
     labels: list[str]
     fingerprint: str
+
+
+class Broken(NamedTuple):
+    """In place of what could not be read."""
+
+    reason: str
 
 
 def load_folder(path: Path, *, size: int | None = None, skip_broken: bool = False) -> Dataset:
@@ -59,7 +66,7 @@ def load_folder(path: Path, *, size: int | None = None, skip_broken: bool = Fals
       InputError: no images, too few of them, several shapes without `size`, or a file that cannot be read.
     """
     folder = images_of(path)
-    of = (READER, folder.fingerprint, size, skip_broken)
+    of = (READER, str(path.resolve()), folder.fingerprint, size, skip_broken)
     arrays, about = kept_arrays(of, partial(_make, folder, size=size, skip_broken=skip_broken))
     if skipped := about["skipped"]:
         more = f" and {len(skipped) - 3} more" if len(skipped) > 3 else ""
@@ -87,8 +94,12 @@ def images_of(path: Path) -> Folder:
         )
     found.sort()
     for file in found:
-        status = (path / file).stat()
-        digest.update(repr((file, status.st_size, status.st_mtime_ns)).encode())
+        try:
+            status = (path / file).stat()
+            seen = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino)
+        except OSError as error:  # a link to nowhere: it is broken, as reading it will say
+            seen = (str(error),)
+        digest.update(repr((file, *seen)).encode())
     inside = all("/" in file for file in found)
     return Folder(path, found, sorted({_label(file) for file in found}) if inside else [], digest.hexdigest())
 
@@ -112,8 +123,12 @@ def _make(folder: Folder, kept: Path, *, size: int | None, skip_broken: bool) ->
         whole = (len(shapes), *((size, size) if size else shape), channels)
         with written_whole(kept / "x.npy", whole, np.uint8) as array:
             for file, image in _read(folder, list(shapes), decode, pool, "reading", skip_broken):
+                if image.shape != whole[1:]:
+                    raise InputError(f"{folder.path / file} changed while it was read; run the command again.")
                 array[len(good)] = image
                 good.append(file)
+            if images_of(folder.path) != folder:
+                raise InputError(f"{folder.path} changed while it was read; run the command again.")
     count = dict.fromkeys(["x", "y"] if folder.labels else ["x"], len(good))
     if folder.labels:
         places = {label: index for index, label in enumerate(folder.labels)}
@@ -127,22 +142,24 @@ def _read(
     """`function` of each file that can be read, in order."""
 
     def one(file: str) -> Any:
+        path = folder.path / file
         try:
-            return function(folder.path / file)
-        except BROKEN as error:
-            return error
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise OSError("no regular file")
+            return function(path)
+        except (Exception, MemoryError) as error:  # each format has errors of its own
+            return Broken(str(error).splitlines()[0][:100] if str(error) else type(error).__name__)
 
     waiting = iter(files)
     with bar(total=len(files), desc=f"{doing} {folder.path.name}", unit="image", leave=False) as words:
         while part := list(islice(waiting, AHEAD)):
             for file, result in zip(part, pool.map(one, part), strict=True):
                 words.update()
-                if not isinstance(result, BROKEN):
+                if not isinstance(result, Broken):
                     yield file, result
                 elif not skip:
-                    reason = str(result).splitlines()[0][:100] if str(result) else type(result).__name__
                     raise InputError(
-                        f"{folder.path / file} cannot be read ({reason}); replace it, or pass --skip-broken."
+                        f"{folder.path / file} cannot be read ({result.reason}); replace it, or pass --skip-broken."
                     )
 
 

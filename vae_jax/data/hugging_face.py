@@ -43,7 +43,8 @@ def load_named(name: str, *, size: int | None = None) -> Dataset:
         else:
             found = datasets.load_dataset(name if folder.is_dir() else path, config or None)
     except Exception as error:  # of many kinds: no network, no such set, no such configuration, damaged files
-        raise InputError(f"hf:{name} cannot be loaded ({str(error).splitlines()[0][:200]}).") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise InputError(f"hf:{name} cannot be loaded ({reason}); expected hf:NAME, or hf:FOLDER.") from error
     whole: Any = found if isinstance(found, dict) else {"train": found}
     parts = {PARTS[part]: data for part, data in whole.items() if part in PARTS}
     if "train" not in parts:

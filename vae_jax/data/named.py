@@ -3,13 +3,21 @@
 from pathlib import Path
 
 from vae_jax.data import files, folders, tfds
+from vae_jax.data.features import standardised
 from vae_jax.data.table import DATASETS, Dataset
 from vae_jax.errors import InputError
 
 HUGGING_FACE = "hf:"
 
 
-def load(name: str, manual_dir: Path | None = None, *, size: int | None = None, skip_broken: bool = False) -> Dataset:
+def load(
+    name: str,
+    manual_dir: Path | None = None,
+    *,
+    size: int | None = None,
+    skip_broken: bool = False,
+    standardise: bool = False,
+) -> Dataset:
     """The data set for a name in `DATASETS`, any other TFDS image set, or a path.
 
     Args:
@@ -17,17 +25,26 @@ def load(name: str, manual_dir: Path | None = None, *, size: int | None = None, 
       manual_dir: a folder with the original files, for sets that would be downloaded.
       size: crop images to the square in their middle and resize them to so many pixels a side.
       skip_broken: leave out the files of a folder that cannot be read.
+      standardise: rows of features with mean 0 and variance 1; see `features.standardised`.
 
     Raises:
       InputError: no such data set, files missing or damaged, or arrays that cannot be trained on.
     """
     path = Path(name)
+    if not name.strip():
+        raise InputError("--data is empty; expected a data set's name, a folder of images, or a file.")
+    if path.suffix in files.SUFFIXES and name not in DATASETS and size is None:
+        return files.load_file(path, standardise=standardise)
+    dataset = _images(name, manual_dir, size=size, skip_broken=skip_broken)
+    return standardised(dataset) if standardise else dataset
+
+
+def _images(name: str, manual_dir: Path | None, *, size: int | None, skip_broken: bool) -> Dataset:
+    path = Path(name)
     if name in DATASETS or path.suffix in files.SUFFIXES:
         if size is not None:
-            raise InputError(
-                f"--size {size}: {name} comes as it is; expected a folder of images, or a set that is read."
-            )
-        return DATASETS[name].load(manual_dir) if name in DATASETS else files.load_file(path)
+            raise InputError(f"--size {size}: {name} comes as it is; expected a folder of images, or another set.")
+        return DATASETS[name].load(manual_dir)
     if name.startswith(HUGGING_FACE):
         from vae_jax.data import hugging_face
 

@@ -126,7 +126,7 @@ def register(name: str, *, epochs: int) -> Callable:
     return enter
 
 
-def checked(x: np.ndarray, y: np.ndarray | None, origin: str) -> Examples:
+def checked(x: np.ndarray, y: np.ndarray | None, origin: str, *, wide: bool = False) -> Examples:
     """Images, or rows of features, and labels in the form that training needs, or an error that says what to change.
 
     Args:
@@ -134,6 +134,7 @@ def checked(x: np.ndarray, y: np.ndarray | None, origin: str) -> Examples:
         `[n, features]`: uint8 and bool as pixels, other integers and any finite floats as they are.
       y: `[n]` integers from 0, or None.
       origin: what to call the data in an error.
+      wide: leave rows of features in float64, to be standardised before they are rounded.
 
     Raises:
       InputError: another rank or dtype, no examples, values not finite or out of range, labels that do not fit.
@@ -149,7 +150,7 @@ def checked(x: np.ndarray, y: np.ndarray | None, origin: str) -> Examples:
         x = x.astype(np.uint8) * np.uint8(255)
     elif np.issubdtype(x.dtype, np.floating) or (x.ndim == 2 and x.dtype.kind in "iu" and x.dtype != np.uint8):
         with np.errstate(over="ignore"):  # infinity is refused next
-            x = x.astype(np.float32)
+            x = x.astype(np.float64 if wide and x.ndim == 2 else np.float32)
         _expect_finite(x, origin)
     elif x.dtype != np.uint8:
         raise InputError(f"{origin}: x is {x.dtype}; expected uint8 0..255 or float in [0, 1]. Convert with x.astype.")
@@ -226,7 +227,8 @@ def _expect_finite(x: np.ndarray, origin: str) -> None:
         if not np.isfinite(part).all():
             row = start + int(np.argwhere(~np.isfinite(part))[0, 0])
             what = "image" if x.ndim == 4 else "row"
-            raise InputError(f"{origin}: {what} {row} of x holds NaN or infinity; expected finite numbers.")
+            least = "" if x.dtype == np.float64 else " in float32"
+            raise InputError(f"{origin}: {what} {row} of x holds NaN or infinity; expected finite numbers{least}.")
         if x.ndim == 4 and (part.min() < 0 or part.max() > 1):
             raise InputError(
                 f"{origin}: x goes from {part.min():g} to {part.max():g}; expected float in [0, 1] or uint8 0..255. "

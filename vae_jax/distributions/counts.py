@@ -53,7 +53,7 @@ class NegativeBinomial(NamedTuple):
 
     Args:
       log_mean: ln μ, any shape, the event's.
-      log_concentration: ln r, of the same shape or a scalar; from −30 to 30. As r grows this becomes Poisson.
+      log_concentration: ln r, of the same shape or a scalar; from −15 to 30. As r grows this becomes Poisson.
 
     Reference: Loader 2000, as `Poisson`; in this form (μ, r) it is what models of gene expression use (Lopez et al.,
     *Deep generative modeling for single-cell transcriptomics*, 2018, with θ for r).

@@ -30,9 +30,8 @@ new = model.sample(64)
 
 
 @register("card")
-def card(model: Trained, folder: Path) -> list[Path]:
+def card(model: Trained, folder: Path, run: Path) -> list[Path]:
     """README.md, a model card of what it is, how it was trained and what was measured."""
-    run = folder.parent if (folder.parent / "summary.json").is_file() else folder
     (folder / "README.md").write_text(card_of(model, run))
     return [folder / "README.md"]
 
@@ -47,7 +46,7 @@ def card_of(model: Trained, folder: Path, where: str | None = None) -> str:
     """
     config, measured = dict(model.experiment.config), _measured(folder)
     title = f"{config.get('loss', model.recipe.loss.name)} on {model.data.name}"
-    chosen = {name: value for name, value in config.items() if value not in (None, [], False)}
+    chosen = {name: value for name, value in config.items() if value is not None and value is not False and value != []}
     rows = []
     for name, (part, key, what) in MEASURES.items():
         found: Any = measured.get(part, {})

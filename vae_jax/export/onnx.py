@@ -39,7 +39,7 @@ MEANS = {  # the operation that makes a mean of the decoder's first output
 
 
 @register("onnx")
-def onnx(model: Trained, folder: Path) -> list[Path]:
+def onnx(model: Trained, folder: Path, run: Path) -> list[Path]:
     """encoder.onnx (x to mean and log σ² of q(z|x)) and decoder.onnx (z to the mean of p(x|z)), for any batch size."""
     vae, recipe = model.model, model.recipe
     kinds = type(vae.encoder), type(vae.decoder)

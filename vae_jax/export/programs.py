@@ -16,7 +16,7 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 @register("stablehlo")
-def stablehlo(model: Trained, folder: Path) -> list[Path]:
+def stablehlo(model: Trained, folder: Path, run: Path) -> list[Path]:
     """encoder.stablehlo and decoder.stablehlo, weights inside, for any number of examples; read with `jax.export`."""
     paths = []
     for name, (function, example) in functions_of(model).items():

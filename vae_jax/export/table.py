@@ -14,11 +14,11 @@ class Format:
 
     Attributes:
       name: what `--to` takes.
-      write: a model and a folder -> the files that it wrote there.
+      write: a model, a folder, and the folder of its run -> the files that it wrote there.
     """
 
     name: str
-    write: Callable[[Trained, Path], list[Path]]
+    write: Callable[[Trained, Path, Path], list[Path]]
 
     @property
     def summary(self) -> str:

@@ -13,8 +13,8 @@ from vae_jax.writing import plain
 
 
 @register("safetensors")
-def safetensors(model: Trained, folder: Path) -> list[Path]:
-    """model.safetensors, a flat table of float32 arrays, and model.json, what they are; for archives."""
+def safetensors(model: Trained, folder: Path, run: Path) -> list[Path]:
+    """model.safetensors, a flat table of arrays, and model.json, what they are; for archives."""
     try:
         from safetensors.numpy import save_file
     except ImportError:
@@ -39,7 +39,7 @@ def named_arrays(model: Trained) -> dict[str, np.ndarray]:
     arrays = {}
     for path, leaf in leaves:
         names = [str(getattr(part, "key", getattr(part, "name", part))) for part in path]
-        arrays["/".join(name for name in names if name != "params")] = np.ascontiguousarray(leaf)
+        arrays["/".join(name for name in names if name != "params")] = np.asarray(leaf, order="C")
     if model.data.units is not None:
         arrays |= {f"units/{name}": np.asarray(value) for name, value in model.data.units._asdict().items()}
     return arrays

@@ -163,7 +163,12 @@ class ContinuousBernoulliLikelihood(Likelihood):
 
     @nn.nowrap
     def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
-        return self, _logit(mean)
+        low, high = np.full(mean.shape, -1 / LIT), np.full(mean.shape, 1 / LIT)  # logits of means LIT and 1 − LIT
+        for _ in range(40):  # the mean has no inverse in closed form
+            middle = 0.5 * (low + high)
+            above = np.asarray(ContinuousBernoulli(jnp.asarray(middle, jnp.float32)).mean) > mean
+            low, high = np.where(above, low, middle), np.where(above, middle, high)
+        return self, 0.5 * (low + high)
 
 
 @register("logistic")
@@ -200,6 +205,16 @@ class LogisticMixtureLikelihood(Likelihood):
         logits, location, log_scale = jnp.moveaxis(h.reshape(*h.shape[:-1], -1, 3, self.components), -2, 0)
         spread = jnp.broadcast_to((jnp.arange(self.components) + 0.5) / self.components, location.shape)
         return DiscretizedLogisticMixture(logits, location + spread, jnp.maximum(log_scale - 2.0, -7.0))
+
+    @nn.nowrap
+    def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
+        mean, deviation = mean[..., None], np.sqrt(np.maximum(variance, SMALLEST))[..., None]
+        apart = np.linspace(-1.0, 1.0, self.components)  # half of the variance lies between components, half inside
+        spread = (np.arange(self.components) + 0.5) / self.components
+        location = mean + deviation * apart - spread
+        log_scale = np.broadcast_to(np.log(deviation * math.sqrt(1.5) / math.pi), location.shape)
+        output = np.stack([np.zeros_like(location), location, np.maximum(log_scale, -5.0) + 2.0], axis=-2)
+        return self, output.reshape(*variance.shape[:-1], -1)
 
 
 @register("poisson")

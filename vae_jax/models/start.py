@@ -41,7 +41,9 @@ class Values:
         return jnp.asarray(values.reshape(shape), dtype)
 
 
-def start_at(likelihood: Likelihood, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, dict[str, Any]]:
+def start_at(
+    likelihood: Likelihood, mean: np.ndarray, variance: np.ndarray, *, per_channel: bool = False
+) -> tuple[Likelihood, dict[str, Any]]:
     """A likelihood, and initialisers of the decoder's last layer, so that an untrained model has these moments.
 
     The last kernel starts faint: what random weights add to the mean image is, in units of a σ that fits, a thousand
@@ -51,12 +53,18 @@ def start_at(likelihood: Likelihood, mean: np.ndarray, variance: np.ndarray) -> 
       likelihood: an entry of `LIKELIHOODS`.
       mean: of the training data as the model sees them, of one example's shape.
       variance: likewise.
+      per_channel: whether the last bias is one for each channel: these are then the moments of all its pixels.
 
     Returns:
       The likelihood, and `output_bias` and `output_kernel` of a `NetworkConfig`.
 
     Reference: Burda et al., *Importance weighted autoencoders*, 2016, whose output biases start so.
     """
-    likelihood, output = likelihood.started(np.asarray(mean, float), np.asarray(variance, float))
+    mean, variance = np.asarray(mean, float), np.asarray(variance, float)
+    if per_channel:
+        pixels = tuple(range(mean.ndim - 1))
+        pooled = variance.mean(pixels) + mean.var(pixels)
+        mean, variance = (np.broadcast_to(moment, mean.shape) for moment in (mean.mean(pixels), pooled))
+    likelihood, output = likelihood.started(mean, variance)
     bias = Values(tuple(np.ravel(output).astype(np.float32).tolist()))
     return likelihood, {"output_bias": bias, "output_kernel": FAINT}

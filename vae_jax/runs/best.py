@@ -53,9 +53,12 @@ class Best(NamedTuple):
         return {"params": layout.fetch(self.calls), **numbers}
 
     def of(self, population: Population) -> Population:
-        """The population with these parameters in place of its last."""
+        """The population with these parameters in place of its last; a member without a best epoch keeps those."""
+        layout, choose = population.layout, _chooser(population.layout)
+        had = layout.place(self.epoch > 0)
         calls = [
-            call._replace(params=best, average=None) for call, best in zip(population.calls, self.calls, strict=True)
+            call._replace(params=choose(which, best, call.evaluated), average=None)
+            for which, call, best in zip(had, population.calls, self.calls, strict=True)
         ]
         return population._replace(calls=calls)
 

@@ -4,10 +4,9 @@ import math
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.data.features import as_counts, bounds, standardised
+from vae_jax.data.features import as_counts, bounds
 from vae_jax.data.named import load
 from vae_jax.data.preprocess import PREPROCESS, Preprocess
 from vae_jax.data.table import Dataset, Examples
@@ -37,7 +36,7 @@ from vae_jax.training.pure import steps_per_epoch
 from vae_jax.training.recipe import Recipe, hyperparameters
 from vae_jax.training.schedules import HORIZON, SCHEDULES
 
-SEEN = 5000  # examples, to start a model at
+SEEN, TOGETHER = 5000, 250  # examples, to start a model at
 STEPS = 2**31  # a state counts its steps in 32 bits
 
 
@@ -55,7 +54,7 @@ def build(config: Config) -> Experiment:
         raise InputError(f"--loss {config.loss} needs labels; {config.data} has none. Give y in the .npz, or use vae.")
     preprocess, start = PREPROCESS[config.preprocess], {}
     if config.start == "data" or (config.start is None and likelihood.far):
-        likelihood, start = start_at(likelihood, *moments(dataset.train, preprocess))
+        likelihood, start = start_at(likelihood, *moments(dataset.train, preprocess), per_channel=network.per_channel)
     networks = NetworkConfig(
         shape=dataset.train.x.shape[1:],
         latent=config.latent,
@@ -96,11 +95,21 @@ def build(config: Config) -> Experiment:
 
 
 def moments(data: Examples, preprocess: Preprocess) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of each number of an example as the model sees it, from at most `SEEN` of them."""
+    """Mean and variance of each number of an example as the model sees it, from at most `SEEN` of them.
+
+    In parts of `TOGETHER`, merged as Chan, Golub & LeVeque 1979 do.
+    """
     x = data.x[:: max(len(data.x) // SEEN, 1)][:SEEN]
     keys = jax.random.split(jax.random.key(0), len(x))
-    seen = np.asarray(jax.vmap(preprocess)(keys, jnp.asarray(x)), np.float64)
-    return seen.mean(0), seen.var(0)
+    seen = jax.jit(jax.vmap(preprocess))
+    count, mean, squares = 0, np.zeros(x.shape[1:]), np.zeros(x.shape[1:])
+    for start in range(0, len(x), TOGETHER):
+        part = np.asarray(seen(keys[start : start + TOGETHER], x[start : start + TOGETHER]), np.float64)
+        n, away = len(part), part.mean(0) - mean
+        squares += part.var(0) * n + away**2 * (count * n / (count + n))
+        mean += away * (n / (count + n))
+        count += n
+    return mean, squares / count
 
 
 def lengths(config: Config, in_epoch: int, epochs: int) -> dict[str, float]:
@@ -121,6 +130,16 @@ def lengths(config: Config, in_epoch: int, epochs: int) -> dict[str, float]:
         steps["beta_steps"] = 0.5 * steps["beta_period"]
     if config.warmup_epochs is not None:
         steps["beta_steps"] = config.warmup_epochs * in_epoch
+    if config.beta_cycles is not None and not 2.0 <= 2.0 * steps["beta_steps"] <= 2.0 * steps["beta_period"]:
+        raise InputError(
+            f"--beta-cycles {config.beta_cycles}: a cycle has {steps['beta_period']:.4g} steps, and β rises over "
+            f"{steps['beta_steps']:.4g} of them; expected at least one, and no more than all."
+        )
+    if config.accumulate > epochs * in_epoch:
+        raise InputError(
+            f"--accumulate {config.accumulate}: the run has {epochs * in_epoch} steps in all, so nothing would be "
+            "updated; expected at most that many."
+        )
     return steps
 
 
@@ -137,9 +156,8 @@ def _data_for(config: Config, likelihood: Likelihood) -> Dataset:
     Raises:
       InputError: values that it gives no probability to, or rows that cannot be standardised.
     """
-    dataset = load(config.data, config.manual_dir, size=config.size, skip_broken=config.skip_broken)
-    if config.standardise:
-        dataset = standardised(dataset)
+    how: Any = {"size": config.size, "skip_broken": config.skip_broken, "standardise": config.standardise}
+    dataset = load(config.data, config.manual_dir, **how)
     support = likelihood.support
     if support is Support.COUNTS:
         dataset = as_counts(dataset)

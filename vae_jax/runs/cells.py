@@ -12,7 +12,18 @@ from vae_jax.errors import InputError
 from vae_jax.hyperparameter import check, declared, whole
 from vae_jax.losses.table import LOSSES
 from vae_jax.runs.building import build
-from vae_jax.runs.config import CHOICES, SEEDS, SIZES, Config, SweepConfig, check_config, hyperparameters_of
+from vae_jax.runs.config import (
+    CHOICES,
+    LEAVES,
+    SEEDS,
+    SIZES,
+    Config,
+    SweepConfig,
+    check_config,
+    checked,
+    flag,
+    hyperparameters_of,
+)
 from vae_jax.training.experiment import Experiment
 from vae_jax.training.layout import OVER
 from vae_jax.training.members import Members, expect_apart, grid
@@ -55,18 +66,19 @@ def cells(config: Config) -> list[Cell]:
 
 def _cell(config: SweepConfig, choices: dict[str, Any], varied: dict[str, list[str]]) -> Cell:
     """One cell, its members checked against what its loss and optimiser declare."""
-    known, loss = hyperparameters_of(config), LOSSES[config.loss]
-    owner = f"loss {loss.name!r}"
+    loss = LOSSES[config.loss]
     leaves: dict[str, Sequence[float]] = {}
     betas = config.betas or (BETAS if "beta" in loss.hyper and "beta" not in varied else ())
     if betas:
-        leaves["beta"] = [check("beta", beta, known, owner=owner, given=f"--betas {beta:g}") for beta in betas]
+        leaves["beta"] = [checked(config, "beta", beta, f"--betas {beta:g}") for beta in betas]
     for name, values in varied.items():
         if name in choices:
             continue
         if name in loss.sizes:
             raise InputError(f"--vary {name}: a size of the loss is compiled in; choose one with --set {name}=….")
-        leaves[name] = [check(name, v, known, owner=owner, given=f"--vary {name}={v}") for v in values]
+        if name in Config.__dataclass_fields__ and name not in hyperparameters_of(config) and name not in LEAVES:
+            raise InputError(f"--vary {name}: this flag has one value for the whole sweep; give it as {flag(name)} ….")
+        leaves[name] = [checked(config, name, v, f"--vary {name}={v}") for v in values]
     experiment = build(config)
     fixed = {name: float(value) for name, value in experiment.hyper.items() if name not in leaves}
     seeds = range(config.seed, config.seed + config.seeds)

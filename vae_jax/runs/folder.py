@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -230,6 +231,14 @@ def expect_format(path: Path, found: Any) -> None:
             f"{path} was written by {which}, where a seed draws other random numbers; expected format {FORMAT}. "
             "Train it again into another --out, or read it with the version that wrote it."
         )
+
+
+def default_folder(config: Config, kind: str) -> Path:
+    """`runs/DATA-KIND`, with DATA's letters that a path of a checkpoint may have."""
+    path = Path(config.data)
+    name = path.resolve().name if path.is_dir() else path.stem
+    plain = re.sub(r"[^\w.-]+", "-", name).strip("-") or "data"
+    return Path("runs") / f"{plain}-{kind}"
 
 
 def free_folder(base: Path, *, resume: bool) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import Row
@@ -126,4 +127,12 @@ class Models:
 
 def params_of(tree: dict[str, Any]) -> Any:
     """The parameters to use of a checkpoint: of the best epoch, or of the last."""
-    return tree["best"]["params"] if "best" in tree else tree["states"].evaluated
+    last = tree["states"].evaluated
+    if "best" not in tree:
+        return last
+    had = np.asarray(tree["best"]["epoch"]) > 0
+
+    def choose(best, last):
+        return np.where(had.reshape(-1, *[1] * (np.ndim(best) - 1)), best, last)
+
+    return jax.tree.map(choose, tree["best"]["params"], last)

@@ -115,7 +115,7 @@ def _train_part(
         for word in fit(recipe, members, data.train, epochs=reached, start=population, stream=stream):
             population, reached = word.population, word.done
             if alone:
-                expect_finite(population, steps_per_epoch(recipe, data.train))
+                expect_finite(population, steps_per_epoch(recipe, data.train), skips=recipe.skip_nonfinite)
             validated = validate(population)
             _write_rows(folder, names, word, validated, steps_per_epoch(recipe, data.train))
             if best is not None:

@@ -220,12 +220,12 @@ def train_one(recipe: Recipe, members: Members, data: Examples, *, epochs: int, 
       DivergedError: the loss is not a finite number; names the step.
     """
     population = sweep(recipe, members, data, epochs=epochs, progress=progress)
-    expect_finite(population, pure.steps_per_epoch(recipe, data))
+    expect_finite(population, pure.steps_per_epoch(recipe, data), skips=recipe.skip_nonfinite)
     return population.params(0)
 
 
-def expect_finite(population: Population, in_epoch: int) -> None:
-    """Fail if no member is finite, and say what diverged, and at which step.
+def expect_finite(population: Population, in_epoch: int, *, skips: bool = False) -> None:
+    """Fail if no member is finite, and say what diverged, and at which step; `skips` says that such steps are skipped.
 
     Raises:
       DivergedError: all members have diverged.
@@ -236,8 +236,8 @@ def expect_finite(population: Population, in_epoch: int) -> None:
         cause = (population.causes[member] if population.causes else "") or "loss"
         raise DivergedError(
             f"the {cause} became NaN or infinite at step {step} (epoch {step // in_epoch + 1}); expected a finite one. "
-            "Lower --learning-rate, look for outliers in the data, --standardise rows of features, or pass "
-            "--on-nonfinite skip."
+            "Lower --learning-rate, look for outliers in the data, or --standardise rows of features"
+            f"{'' if skips else '; --on-nonfinite skip leaves such steps out'}."
         )
 
 

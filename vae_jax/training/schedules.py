@@ -105,14 +105,15 @@ def stages(
     As they are: eight stages of 3^i parts of the run at 10^(−i/7) of the learning rate. Reference: Burda et al.,
     *Importance weighted autoencoders*, 2016, section 5.
     """
-    t, growth = _share(step, decay_steps, warmup_steps), jnp.asarray(stage_growth, jnp.float32)
+    t = _share(step, decay_steps, warmup_steps)
+    count, growth, last = (jnp.asarray(number, jnp.float32) for number in (stages, stage_growth, final_rate))
     even = growth < 1.0001
-    safe = jnp.where(even, 2.0, growth)
-    grown = jnp.log1p(t * (safe**stages - 1.0)) / jnp.log(safe)  # at the start of stage i, i
-    stage = jnp.floor(jnp.where(even, t * stages, grown) + 1e-4)
-    return _rise(step, warmup_steps) * final_rate ** (
-        jnp.clip(stage, 0.0, stages - 1.0) / jnp.maximum(stages - 1.0, 1.0)
-    )
+    base = jnp.log(jnp.where(even, 2.0, growth))
+    # At the start of stage i, i: ln(1 + t(growth^count − 1))/ln growth, in logarithms, since the power overflows.
+    end = jnp.log(jnp.maximum(t, 1e-30)) + count * base + jnp.log1p(-jnp.exp(-count * base))
+    grown = jnp.where(t > 0.0, jnp.logaddexp(0.0, end) / base, 0.0)
+    stage = jnp.clip(jnp.floor(jnp.where(even, t * count, grown) + 1e-4), 0.0, count - 1.0)
+    return _rise(step, warmup_steps) * last ** (stage / jnp.maximum(count - 1.0, 1.0))
 
 
 def _rise(step: ArrayLike, steps: ArrayLike) -> Array:

@@ -92,7 +92,7 @@ class ConvDecoder(nn.Module):
         return h[:, top : top + height, left : left + width].transpose(1, 2, 0)
 
 
-@register("conv", hidden=(256, 256))
+@register("conv", hidden=(256, 256), per_channel=True)
 def conv(config: NetworkConfig) -> tuple[nn.Module, nn.Module]:
     """Burgess 2018: 4×4 convolutions of stride 2 and 32 channels down to 4×4, then dense layers of `--hidden`."""
     if len(config.shape) != 3:

@@ -59,11 +59,13 @@ class Network:
       name: what `--model` takes.
       build: `NetworkConfig -> (encoder, decoder)`; raises InputError for what it cannot take.
       hidden: the default widths of the hidden layers.
+      per_channel: whether the decoder's last bias is one for each channel, not for each pixel.
     """
 
     name: str
     build: Callable[[NetworkConfig], tuple[nn.Module, nn.Module]]
     hidden: tuple[int, ...]
+    per_channel: bool = False
 
     @property
     def summary(self) -> str:
@@ -86,11 +88,11 @@ def with_label(h: Array, y: Array | None, classes: int) -> Array:
     return h if y is None else jnp.concatenate([h, jax.nn.one_hot(y, classes, dtype=h.dtype)])
 
 
-def register(name: str, *, hidden: tuple[int, ...]) -> Callable:
-    """Register the decorated builder in `NETWORKS` under `name`, with its default widths."""
+def register(name: str, *, hidden: tuple[int, ...], per_channel: bool = False) -> Callable:
+    """Register the decorated builder in `NETWORKS` under `name`; the keywords are the attributes of `Network`."""
 
     def enter(build):
-        NETWORKS.add(name, Network(name, build, hidden))
+        NETWORKS.add(name, Network(name, build, hidden, per_channel))
         return build
 
     return enter
