@@ -45,10 +45,15 @@ def test_a_file_of_flags_lies_beneath_those_on_the_command_line(tmp_path, capsys
     (tmp_path / "flags.json").write_text(printed)
     assert json.loads(printed)["hidden"] == [32, 16]
     found = parse(Config, "", ["--config", str(tmp_path / "flags.json"), "--latent", "3"])
-    assert (found.beta, found.hidden, found.latent, found.resume) == (4.0, (32, 16), 3, False)
+    assert (found.beta, found.hidden, found.latent, found.resume) == (4.0, (32, 16), 3, True)
     (tmp_path / "flags.yaml").write_text("beta: 2\nlearning-rate: 0.01\ntracker: []\nmanual_dir: there\n")
     found = parse(Config, "", [f"--config={tmp_path / 'flags.yaml'}", "--beta", "1"])
     assert (found.beta, found.learning_rate, str(found.manual_dir)) == (1.0, 0.01, "there")
+    (tmp_path / "more.yaml").write_text("learning_rate: 1e-3\nepochs: 3\nout: there\n")
+    found = parse(Config, "", ["--config", str(tmp_path / "flags.json"), "--config", str(tmp_path / "more.yaml")])
+    assert (found.beta, found.learning_rate, str(found.out)) == (None, 1e-3, "there")
+    found = parse(Config, "", ["--config", str(tmp_path / "more.yaml"), "--steps", "5"])
+    assert (found.epochs, found.steps) == (None, 5)
     assert parse(SweepConfig, "", ["--betas", "1", "2", "--seeds", "2"]) == SweepConfig(betas=(1.0, 2.0), seeds=2)
 
 

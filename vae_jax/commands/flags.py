@@ -5,7 +5,8 @@ import inspect
 import json
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from vae_jax.runs.folder import json_of
 from vae_jax.writing import plain
 
 LEFT_OUT = ("format", "out", "resume")  # of a run's config.json, from which the same run starts elsewhere
+EITHER = ("epochs", "steps")  # of which one on the command line puts the other in a file aside
 YAML = (".yaml", ".yml")
 
 
@@ -52,7 +54,10 @@ def parse(config: type[Any], description: str, arguments: Sequence[str], prog: s
         return tyro.cli(config, description=wrapped(description), args=arguments, prog=prog)
     file, defaults = _file_of(arguments), {f.name: f.default for f in (*fields(config), *fields(FileFlags))}
     if file is not None:
-        defaults |= read_flags(file, config)
+        found = read_flags(file, config)
+        if any(word.partition("=")[0] in ("--epochs", "--steps") for word in arguments):
+            found = {name: value for name, value in found.items() if name not in EITHER}
+        defaults |= found
     named = {group.__name__.removesuffix("Flags").lower(): group for group in (*groups, FileFlags)}
     kinds = {title: shown(group) for title, group in named.items()}
     start = {title: field(default=_filled(kind, defaults)) for title, kind in kinds.items()}
@@ -86,7 +91,7 @@ def read_flags(path: Path, config: type[Any]) -> dict[str, Any]:
             import yaml
 
             with path.open(encoding="utf-8") as source:
-                values = yaml.safe_load(source)
+                values = _with_numbers(yaml.safe_load(source), get_type_hints(config))
         else:
             values = json_of(path)
     except OSError as error:
@@ -97,7 +102,9 @@ def read_flags(path: Path, config: type[Any]) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"--config {path} holds no names with values; see --print-config for one that does.")
     hints = get_type_hints(config)
-    values = {str(name).replace("-", "_"): value for name, value in values.items() if name not in LEFT_OUT}
+    of_run = "format" in values
+    values = {str(name).replace("-", "_"): value for name, value in values.items()}
+    values = {name: value for name, value in values.items() if not (of_run and name in LEFT_OUT)}
     for name in values:
         if name not in hints:
             raise InputError(f"--config {path}: no flag {name!r}; {nearest(name, hints)}")
@@ -106,12 +113,28 @@ def read_flags(path: Path, config: type[Any]) -> dict[str, Any]:
 
 def _file_of(arguments: Sequence[str]) -> Path | None:
     """What follows `--config`; tyro would only say so once it knows the defaults."""
-    for index, word in enumerate(arguments):
+    file = None
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
         if word.startswith("--config="):
-            return Path(word.partition("=")[2])
-        if word == "--config" and index + 1 < len(arguments):
-            return Path(arguments[index + 1])
-    return None
+            file = Path(word.partition("=")[2])
+        if word == "--config" and following:
+            file = Path(following)
+    return file
+
+
+def _with_numbers(values: Any, hints: Mapping[str, Any]) -> Any:
+    """Numbers such as 1e-3, which YAML 1.1 takes for words, as numbers where a flag is one."""
+    if not isinstance(values, dict):
+        return values
+
+    def one(name: str, value: Any) -> Any:
+        hint = hints.get(name.replace("-", "_"))
+        if isinstance(value, str) and float in (hint, *get_args(hint)):
+            with suppress(ValueError):
+                return float(value)
+        return value
+
+    return {name: one(str(name), value) for name, value in values.items()}
 
 
 def _filled(group: type[Any], defaults: dict[str, Any]) -> Any:

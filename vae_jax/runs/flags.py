@@ -9,7 +9,7 @@ class DataFlags:
     """What is learned from."""
 
     data: str = "digits"
-    """Data set: digits or sprites (offline), mnist, fashion_mnist, binarized_mnist; any image set of TFDS, as in
+    """Data set: digits, sprites or rooms (offline), mnist, fashion_mnist, binarized_mnist; any image set of TFDS, as in
     emnist/letters; hf:NAME of Hugging Face; a folder of images; or an .npz (x, optionally y) or .npy of your own."""
     size: int | None = None
     """Crop images to the square in their middle and resize them to so many pixels a side."""
@@ -72,7 +72,7 @@ class TrainingFlags:
     epochs: int | None = None
     """Passes over the training images. Default: 100 for digits, 15 for larger sets."""
     steps: int | None = None
-    """Instead of --epochs: updates, rounded up to whole epochs."""
+    """Instead of --epochs: steps, rounded up to whole epochs."""
     minutes: float | None = None
     """Stop after the epoch in which so many minutes of training are over."""
     patience: int | None = None
