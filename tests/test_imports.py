@@ -21,6 +21,7 @@ FLOORS = (
     {"plots"},
     {"runs"},
     {"export"},
+    {"explore"},
     {"commands", "sweep", "__init__"},
 )
 

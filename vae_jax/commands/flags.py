@@ -114,7 +114,7 @@ def read_flags(path: Path, config: type[Any]) -> dict[str, Any]:
 def _file_of(arguments: Sequence[str]) -> Path | None:
     """What follows `--config`; tyro would only say so once it knows the defaults."""
     file = None
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in zip(arguments, [*arguments, ""][1:], strict=True):
         if word.startswith("--config="):
             file = Path(word.partition("=")[2])
         if word == "--config" and following:

@@ -7,7 +7,7 @@ from importlib import import_module
 from vae_jax.errors import nearest
 from vae_jax.table import summary
 
-COMMANDS = ("train", "sweep", "evaluate", "export")
+COMMANDS = ("train", "sweep", "evaluate", "explore", "export")
 
 
 def main() -> None:

@@ -1,0 +1,131 @@
+"""The explorer without a browser: what it answers, and whom."""
+
+import io
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+from quick import few_codes, no_pictures
+from starlette.testclient import TestClient
+
+import vae_jax
+from vae_jax.commands import explore as explore_command
+from vae_jax.commands import sweep as sweep_command
+from vae_jax.commands import train as train_command
+from vae_jax.commands.explore import ExploreConfig
+from vae_jax.errors import InputError
+from vae_jax.explore.server import app_of
+from vae_jax.explore.session import Session
+from vae_jax.explore.single import write_page
+from vae_jax.runs import Config, SweepConfig
+
+PORT, SMALL = 8765, {"epochs": 1, "hidden": (16,)}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        few_codes(patch)
+        no_pictures(patch)
+        train_command.main(Config(latent=2, out=folder / "run", **SMALL))
+        train_command.main(Config(latent=3, loss="cvae", out=folder / "cvae", **SMALL))
+        sweep_command.main(SweepConfig(latent=3, betas=(0.5, 4.0), seeds=1, devices=1, out=folder / "sweep", **SMALL))
+    return folder
+
+
+def client(folder) -> TestClient:
+    return TestClient(app_of(Session(folder), PORT), base_url=f"http://127.0.0.1:{PORT}")
+
+
+def test_a_code_becomes_the_image_of_the_model(runs):
+    page, model = client(runs / "run"), vae_jax.load(runs / "run")
+    about = page.post("/about?model=0").json()
+    assert (about["shape"], about["latent"], about["classes"]) == ([8, 8, 1], 2, 0) and len(about["codes"]) == 359
+    z = [0.5, -1.0]
+    found = page.post("/decode?model=0", content=json.dumps(z))
+    expected = (255 * np.clip(model.decode(np.array([z])), 0, 1)).round().astype(np.uint8)
+    np.testing.assert_allclose(np.frombuffer(found.content, np.uint8), expected.ravel(), atol=1)
+    assert float(found.headers["x-milliseconds"]) > 0
+    start = page.post("/encode?model=0&test=3").json()
+    q = model.encode(model.data.test.x[3:4])
+    np.testing.assert_allclose(start["mean"], q.mean[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(start["deviation"], np.exp(0.5 * q.log_var[0]), rtol=1e-4)
+    own = page.post("/encode?model=0", content=model.data.test.x[3].tobytes()).json()
+    np.testing.assert_allclose(own["mean"], start["mean"], rtol=1e-4, atol=1e-5)
+    rates = [latent["rate"] for latent in about["latents"]]
+    assert rates == sorted(rates, reverse=True)
+    assert len(page.post("/plane?model=0").content) == 20 * 20 * 64
+
+
+def test_labels_sweeps_and_strips(runs):
+    page = client(runs / "cvae")
+    assert page.post("/about?model=0").json()["classes"] == 10
+    z = json.dumps([0.0, 0.0, 0.0])
+    every = np.frombuffer(page.post("/labels?model=0", content=z).content, np.uint8).reshape(10, 64)
+    one = np.frombuffer(page.post("/decode?model=0&label=7", content=z).content, np.uint8)
+    np.testing.assert_array_equal(every[7], one)
+    assert len(np.unique(every, axis=0)) == 10
+    page = client(runs / "sweep")
+    listed = page.get("/models").json()
+    assert [row["beta"] for row in listed] == [0.5, 4.0] and all(row["rate"] >= 0 for row in listed)
+    far = json.dumps([3.0, -3.0, 3.0])
+    images = [page.post(f"/decode?model={index}", content=far).content for index in (0, 1)]
+    assert images[0] != images[1]
+    strip = page.post("/strip?model=1&latent=2&kind=png", content=z)
+    assert PIL.Image.open(io.BytesIO(strip.content)).size == (11 * 128, 128)
+    moving = page.post("/strip?model=1&latent=2&kind=gif", content=z)
+    assert PIL.Image.open(io.BytesIO(moving.content)).n_frames > 11
+
+
+def test_only_the_page_itself_on_this_machine_is_answered(runs):
+    page = client(runs / "run")
+    for headers in (
+        {"host": "evil.example"},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"host": "127.0.0.1"},
+    ):
+        for answer in (page.get("/", headers=headers), page.post("/about?model=0", headers=headers)):
+            assert answer.status_code == 403
+    answer = page.get("/", headers={"origin": f"http://localhost:{PORT}"})
+    assert answer.status_code == 200 and "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "access-control-allow-origin" not in answer.headers
+    assert page.get("/../session.py").status_code == 404 and page.get("/%2e%2e/session.py").status_code == 404
+    assert page.post("/decode?model=0", content=b"0" * 5_000_000).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("decode?model=0", "[1]", "reshape"),
+        ("decode?model=0", "[NaN, 0]", "holds NaN"),
+        ("decode?model=0", "words", ""),
+        ("decode?model=9", "[0, 0]", "expected one from 0 to 0"),
+        ("decode?model=x", "[0, 0]", "invalid literal"),
+        ("encode?model=0", "short", "expected 64"),
+        ("encode?model=0&test=99999", "", "expected one from 0 to 358"),
+    ],
+)
+def test_bad_input_is_one_plain_line(path, body, said, runs):
+    answer = client(runs / "run").post(f"/{path}", content=body)
+    assert answer.status_code == 400 and "\n" not in answer.text and said in answer.text
+
+
+def test_what_cannot_be_shown_is_refused(runs, tmp_path):
+    with pytest.raises(InputError, match="holds no run and no sweep"):
+        explore_command.main(ExploreConfig(run=tmp_path))
+    with pytest.raises(InputError, match="--port 0: expected a whole number of at least 1"):
+        explore_command.main(ExploreConfig(run=runs / "run", port=0))
+    with pytest.raises(InputError, match=r"expected a name that ends in \.html"):
+        write_page(runs / "run", tmp_path / "page")
+    with pytest.raises(InputError, match="--export knows the dense, linear and conv networks without labels"):
+        write_page(runs / "cvae", tmp_path / "page.html")
+    np.save(tmp_path / "rows.npy", np.random.RandomState(0).rand(40, 5))
+    with pytest.MonkeyPatch.context() as patch:
+        few_codes(patch)
+        no_pictures(patch)
+        train_command.main(Config(data=str(tmp_path / "rows.npy"), batch_size=16, out=tmp_path / "rows", **SMALL))
+    with pytest.raises(InputError, match="the page draws images"):
+        Session(tmp_path / "rows")

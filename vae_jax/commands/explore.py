@@ -1,0 +1,73 @@
+"""Open a page to play with a trained model: move its latents and see the image change.
+
+    python experiments/explore.py runs/digits-vae
+    python experiments/explore.py runs/sprites32-sweep --no-browser
+
+For a run or a sweep of images, on this machine alone: nothing is asked of the internet, and nothing answers from
+outside. Needs pip install 'vae-jax[explore]'. Ctrl-C ends it.
+"""
+
+import socket
+import threading
+import webbrowser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from vae_jax.errors import InputError
+from vae_jax.hyperparameter import check, declared, whole
+
+PORTS = declared({"port": whole(8765)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExploreConfig:
+    """What to open."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """The folder of a run or of a sweep: the --out of train.py or sweep.py."""
+    port: int = 8765
+    """Port of 127.0.0.1 to listen at."""
+    browser: bool = True
+    """Whether to open the page in a browser; its address is printed either way."""
+    export: Path | None = None
+    """Write one model's page into a single .html file instead, weights inside, which needs no server."""
+
+
+CONFIG = ExploreConfig
+DESCRIPTION = __doc__ or ""
+
+
+def main(config: ExploreConfig) -> None:
+    """Load the models, and serve the page until it is stopped."""
+    check("port", config.port, PORTS, owner="a page", given=f"--port {config.port}")
+    if config.export is not None:
+        from vae_jax.explore.single import write_page
+
+        print(f"{write_page(config.run, config.export)}  {config.export.stat().st_size / 1e6:.2f} MB")
+        return
+    try:
+        import uvicorn
+
+        from vae_jax.explore.server import HOST, app_of
+        from vae_jax.explore.session import Session
+    except ImportError:
+        raise InputError("the page needs Starlette and uvicorn; pip install 'vae-jax[explore]'.") from None
+    _expect_free(HOST, config.port)
+    app, address = app_of(Session(config.run), config.port), f"http://{HOST}:{config.port}"
+    print(f"{address} shows {config.run}; Ctrl-C ends it.", flush=True)
+    if config.browser:
+        threading.Timer(0.5, webbrowser.open, (address,)).start()
+    uvicorn.run(app, host=HOST, port=config.port, log_level="warning")
+
+
+def _expect_free(host: str, port: int) -> None:
+    if port >= 2**16:
+        raise InputError(f"--port {port}: expected one below 65,536.")
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except OSError as error:
+        raise InputError(f"--port {port} cannot be listened at ({error.strerror}); choose another.") from error

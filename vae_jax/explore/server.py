@@ -1,0 +1,187 @@
+"""The page's server: plain files and a few requests, for this machine alone."""
+
+import json
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from vae_jax.errors import InputError
+from vae_jax.explore.session import Explored, Session
+from vae_jax.explore.strips import STEPS, gif, png, traversal
+
+HOST = "127.0.0.1"
+PAGE = {"": "index.html", "explore.js": "explore.js", "remote.js": "remote.js", "style.css": "style.css"}
+KINDS = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
+MOST = 4_000_000  # bytes of a request: an image of the model's shape
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'"
+KEPT = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+
+
+class Guard:
+    """Answers by this machine's own names, and the page itself; sends what keeps the page to itself."""
+
+    def __init__(self, app: Any, port: int):
+        self._app, self._hosts = app, {f"{name}:{port}" for name in (HOST, "localhost")}
+
+    async def __call__(self, scope: Any, receive: Callable, send: Callable) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        origins = (None, *(f"http://{host}" for host in self._hosts))
+        length = headers.get("content-length", "0")
+        answer = None
+        if headers.get("host") not in self._hosts or headers.get("origin") not in origins:
+            answer = PlainTextResponse("this page is for the machine that it runs on.", 403)
+        elif scope["method"] == "POST" and not (length.isdecimal() and int(length) <= MOST):
+            answer = PlainTextResponse("the request is too large.", 413)
+
+        async def guarded(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                for name, value in KEPT.items():
+                    MutableHeaders(scope=message)[name] = value
+            await send(message)
+
+        await (answer or self._app)(scope, receive, guarded)
+
+
+def app_of(session: Session, port: int) -> Starlette:
+    """The application: the page, and what it asks.
+
+    Only requests by the names of this machine are answered, and only those from the page itself: another page that is
+    open in the browser cannot reach the models.
+
+    Args:
+      session: the models; the first is warmed up, so that the first slider moves at once.
+      port: where it will listen.
+    """
+    warm(session.model(0))
+
+    def asked(function: Callable[[Explored, dict[str, Any], bytes], Response]) -> Callable:
+        async def endpoint(request: Request) -> Response:
+            query, body = dict(request.query_params), await request.body()
+            started = time.perf_counter()
+            try:  # on the spot: a decoder takes less than the way to a thread and back
+                response = function(session.model(int(query.get("model", 0))), query, body)
+            except (InputError, ValueError, KeyError, TypeError, IndexError) as error:
+                return PlainTextResponse(" ".join(str(error).split()), 400)
+            response.headers["X-Milliseconds"] = f"{1000 * (time.perf_counter() - started):.2f}"
+            return response
+
+        return endpoint
+
+    def page(request: Request) -> Response:
+        name = PAGE.get(request.path_params.get("name", ""))
+        if name is None:
+            return PlainTextResponse("there is no such page.", 404)
+        text = (files("vae_jax.explore") / "page" / name).read_text()
+        return Response(text, media_type=KINDS[name.rsplit(".", 1)[1]])
+
+    def models(_: Request) -> Response:
+        return JSONResponse(session.listed())
+
+    routes = [Route("/", page), Route("/models", models), Route("/{name}", page)]
+    routes = [Route(f"/{name}", asked(function), methods=["POST"]) for name, function in ASKED.items()] + routes
+    return Starlette(routes=routes, middleware=[Middleware(Guard, port)])
+
+
+def warm(model: Explored) -> None:
+    """Compile what a slider asks for."""
+    for count in (1, STEPS):  # the image, and its strip
+        model.image(np.zeros((count, model.latent), np.float32))
+    model.posterior(model.data.test.x[:1], model.data.test.y[:1] if model.classes else None)
+    model.about()
+
+
+def _about(model: Explored, query: dict[str, Any], body: bytes) -> Response:
+    warm(model)
+    return JSONResponse(model.about())
+
+
+def _decode(model: Explored, query: dict[str, Any], body: bytes) -> Response:
+    """Codes to the bytes of their images."""
+    return _bytes(model.image(_codes(model, body)[:STEPS], _label(query)))
+
+
+def _labels(model: Explored, query: dict[str, Any], body: bytes) -> Response:
+    """A code to its image under each label."""
+    z = _codes(model, body)[:1]
+    return _bytes(np.concatenate([model.image(z, label) for label in range(model.classes)]))
+
+
+def _encode(model: Explored, query: dict[str, Any], body: bytes) -> Response:
+    """The bytes of an image, or the number of a test image, to mean and deviation of its posterior."""
+    if "test" in query:
+        index = int(query["test"])
+        if not 0 <= index < len(model.data.test.x):
+            raise InputError(f"test image {index}: expected one from 0 to {len(model.data.test.x) - 1}.")
+        x = model.data.test.x[index : index + 1]
+        label = None if model.data.test.y is None else int(model.data.test.y[index])
+    else:
+        if len(body) != int(np.prod(model.shape)):
+            raise InputError(
+                f"{len(body):,} bytes for an image {list(model.shape)}; expected {np.prod(model.shape):,}."
+            )
+        x = np.frombuffer(body, np.uint8).reshape(1, *model.shape)
+        x = x if model.data.train.x.dtype == np.uint8 else (x / 255.0).astype(np.float32)
+        label = _label(query)
+    y = np.array([label or 0], np.int32) if model.classes else None
+    mean, deviation = model.posterior(x, y)
+    return JSONResponse({"mean": mean[0].tolist(), "deviation": deviation[0].tolist(), "label": label})
+
+
+def _test(model: Explored, query: dict[str, Any], body: bytes) -> Response:
+    """Test images as bytes: one, or the first few."""
+    chosen = [int(query["test"])] if "test" in query else range(model.about()["tests"])
+    return _bytes(np.stack([model.pixels(index) for index in chosen]))
+
+
+def _prior(model: Explored, query: dict[str, Any], body: bytes) -> Response:
+    return JSONResponse(model.prior_sample(int(query.get("seed", 0))).tolist())
+
+
+def _plane(model: Explored, query: dict[str, Any], body: bytes) -> Response:
+    return _bytes(model.plane(_label(query)))
+
+
+def _strip(model: Explored, query: dict[str, Any], body: bytes) -> Response:
+    """The traversal of one latent as a PNG or GIF to keep."""
+    images = traversal(model, _codes(model, body)[0], int(query["latent"]), _label(query))
+    moving = query.get("kind") == "gif"
+    return Response(gif(images) if moving else png(images), media_type="image/gif" if moving else "image/png")
+
+
+ASKED = {
+    "about": _about,
+    "decode": _decode,
+    "labels": _labels,
+    "encode": _encode,
+    "test": _test,
+    "prior": _prior,
+    "plane": _plane,
+    "strip": _strip,
+}
+
+
+def _codes(model: Explored, body: bytes) -> np.ndarray:
+    z = np.asarray(json.loads(body), np.float32).reshape(-1, model.latent)
+    if not np.isfinite(z).all():
+        raise InputError("a code holds NaN or infinity; expected finite numbers.")
+    return z
+
+
+def _label(query: dict[str, Any]) -> int | None:
+    return int(query["label"]) if query.get("label") else None
+
+
+def _bytes(array: np.ndarray) -> Response:
+    return Response(np.ascontiguousarray(array).tobytes(), media_type="application/octet-stream")

@@ -1,0 +1,79 @@
+"""The page of one model in a single file: its weights inside, and nothing asked of a server or of the internet."""
+
+import base64
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from vae_jax.errors import InputError
+from vae_jax.explore.session import PLANE, Session
+from vae_jax.export.graph import Graph, graphs_of
+from vae_jax.writing import plain
+
+MOST = 2_000_000  # parameters: a page of 11 MB
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src blob: data:"
+
+
+def write_page(run: Path, path: Path, model: int = 0) -> Path:
+    """Write the page of a run, or of one model of a sweep.
+
+    Args:
+      run: the folder of the run or sweep.
+      path: ends in `.html`.
+      model: which of the sweep's.
+
+    Raises:
+      InputError: a model that the page's few operations do not cover, or with too many parameters.
+    """
+    if path.suffix != ".html":
+        raise InputError(f"--export {path}: expected a name that ends in .html.")
+    explored = Session(run).model(model)
+    graphs = graphs_of(explored, "--export", "open it with a server, without --export")
+    count = sum(leaf.size for leaf in jax.tree.leaves(explored.params))
+    if count > MOST:
+        raise InputError(f"--export: the model has {count:,} parameters; expected at most {MOST:,}.")
+    tests = explored.about()["tests"]
+    images = np.stack([explored.pixels(index) for index in range(tests)])
+    kept = {
+        "about": {**explored.about(), "plane": PLANE},
+        "images": _text(images),
+        "graphs": {name: _graph(graph) for name, graph in zip(("encoder", "decoder"), graphs, strict=True)},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_page(json.dumps(plain(kept))), encoding="utf-8")
+    return path
+
+
+def _page(kept: str) -> str:
+    parts = {name: (files("vae_jax.explore") / "page" / name).read_text() for name in ("index.html", "style.css")}
+    scripts = [(files("vae_jax.explore") / "page" / name).read_text() for name in ("local.js", "explore.js")]
+    script = "\n".join(re.sub(r"^import .*$|^export ", "", text, flags=re.M) for text in scripts)
+    script = script.replace("globalThis.vaeJaxBackend ?? remote", "backendOf(KEPT)")
+    style, policy = (
+        f"<style>\n{parts['style.css']}</style>",
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+    )
+    page = parts["index.html"].replace('<link rel="stylesheet" href="style.css">', f"{policy}\n{style}")
+    safe = kept.replace("<", "\\u003c")  # no name of a data set may end the script
+    whole = f'<script>const KEPT = {safe};</script>\n<script type="module">\n{script}</script>'
+    return page.replace('<script type="module" src="explore.js"></script>', whole)
+
+
+def _graph(graph: Graph) -> dict[str, Any]:
+    nodes = [[node.kind, node.inputs, node.outputs, node.attributes] for node in graph.nodes]
+    weights = {name: _array(array) for name, array in graph.weights.items()}
+    return {"nodes": nodes, "weights": weights}
+
+
+def _array(array: np.ndarray) -> list[Any]:
+    kind = np.float32 if array.dtype.kind == "f" else np.int32
+    return [np.dtype(kind).name, list(array.shape), _text(array.astype(kind))]
+
+
+def _text(array: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
