@@ -51,7 +51,7 @@ class Likelihood(nn.Module):
           variance: likewise.
 
         Returns:
-          The likelihood, and `[*shape[:-1], shape[-1]·outputs]`.
+          The likelihood, and the output: of x's shape, with `outputs` numbers for each of the last axis.
         """
         del variance
         return self, np.zeros((*mean.shape[:-1], mean.shape[-1] * self.outputs))

@@ -110,8 +110,8 @@ def fit(
       progress: whether to show a bar.
 
     Yields:
-      `Epoch`s. Stops early once no member is finite. The states are always finite: one that diverges stays as it was
-      before the steps of that call, without its later epochs.
+      An `Epoch` for each report. Stops early once no member is finite. The states are always finite: one that diverges
+      stays as it was before the steps of that call, without its later epochs.
     """
     layout = start.layout if start else layout or lay_out(members.count)
     in_epoch = pure.steps_per_epoch(recipe, data)
