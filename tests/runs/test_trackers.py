@@ -10,7 +10,7 @@ from vae_jax.commands import sweep as sweep_command
 from vae_jax.commands import train as train_command
 from vae_jax.errors import InputError
 from vae_jax.runs import Config, SweepConfig
-from vae_jax.runs.trackers import TRACKERS, Trackers, expect_installed
+from vae_jax.runs.trackers import TRACKERS, expect_installed
 
 SMALL = {"hidden": (8,), "latent": 2, "epochs": 2}
 
@@ -83,4 +83,5 @@ def test_what_cannot_be_started_is_refused_before_anything_is_written(tmp_path, 
 
     monkeypatch.setattr(Listening, "__init__", broken)
     with pytest.raises(InputError, match="--tracker listening could not be started"):
-        Trackers(("listening",), tmp_path, {})
+        train_command.main(Config(tracker=("listening",), out=tmp_path / "run", **SMALL))
+    assert not (tmp_path / "run" / "config.json").exists()

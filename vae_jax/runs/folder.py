@@ -46,7 +46,6 @@ class Folder:
         if self._writes:
             try:
                 self._enter(config)
-                self._trackers = Trackers(config.tracker, path, self._config)
             except BaseException:
                 self.close()
                 raise
@@ -134,7 +133,8 @@ class Folder:
                 self._expect_continuation(json_of(file), self._config, config)
             elif (self.path / "checkpoints").exists():
                 raise InputError(f"{self.path} holds a run whose config.json is missing; choose another --out.")
-            else:
+            self._trackers = Trackers(config.tracker, self.path, self._config)
+            if not file.exists():
                 write_json(file, self._config)
         except OSError as error:
             raise InputError(
