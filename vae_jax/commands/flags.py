@@ -59,7 +59,8 @@ def parse(config: type[Any], description: str, arguments: Sequence[str], prog: s
             found = {name: value for name, value in found.items() if name not in EITHER}
         defaults |= found
     named = {group.__name__.removesuffix("Flags").lower(): group for group in (*groups, FileFlags)}
-    kinds = {title: shown(group) for title, group in named.items()}
+    asked = not {"-h", "--help"}.isdisjoint(arguments)
+    kinds = {title: shown(group) if asked else group for title, group in named.items()}  # it takes a while
     start = {title: field(default=_filled(kind, defaults)) for title, kind in kinds.items()}
     whole = make_dataclass("Flags", [(title, kind, start[title]) for title, kind in kinds.items()], frozen=True)
     marks, words = (tyro.conf.OmitArgPrefixes,), wrapped(description)
