@@ -47,3 +47,18 @@ def test_what_is_no_image_set_is_refused(tmp_path):
         data.load(saved(tmp_path / "other", {"other": 10}), size=4)
     with pytest.raises(InputError, match="cannot be loaded"):
         data.load(f"hf:{tmp_path / 'nowhere'}")
+
+
+def test_every_part_is_looked_at_and_parts_may_lack_labels(tmp_path):
+    kinds = datasets.Features({"kind": datasets.ClassLabel(names=["a", "b"]), "picture": datasets.Image()})
+
+    def rows(size, kind):
+        pictures = [Image.new("L", size, index) for index in range(20)]
+        return datasets.Dataset.from_dict({"kind": [kind] * 20, "picture": pictures}, features=kinds)
+
+    datasets.DatasetDict({"train": rows((4, 4), 1), "test": rows((1, 4), 1)}).save_to_disk(tmp_path / "sizes")
+    with pytest.raises(InputError, match="images of 2 sizes"):  # and no row is stretched over the others
+        data.load(f"hf:{tmp_path / 'sizes'}")
+    datasets.DatasetDict({"train": rows((4, 4), 1), "test": rows((4, 4), -1)}).save_to_disk(tmp_path / "labels")
+    found = data.load(f"hf:{tmp_path / 'labels'}")
+    assert found.train.y.tolist() == [1] * 19 and found.test.y is None

@@ -10,7 +10,7 @@ import numpy as np
 from vae_jax.data.arrays import written_whole
 from vae_jax.data.kept import kept_arrays, write_array
 from vae_jax.data.pictures import GREY, as_array
-from vae_jax.data.table import Dataset, checked, dealt
+from vae_jax.data.table import Dataset, checked, dealt, known_labels
 from vae_jax.errors import InputError
 from vae_jax.progress import bar
 
@@ -56,18 +56,21 @@ def load_named(name: str, *, size: int | None = None) -> Dataset:
     labels = next((column for column, kind in features.items() if isinstance(kind, datasets.ClassLabel)), None)
     of = (READER, {part: data._fingerprint for part, data in parts.items()}, size)
     arrays, _ = kept_arrays(of, partial(_make, parts, images, labels, size, f"hf:{name}"))
-    examples = {part: checked(arrays[f"{part}-x"], arrays.get(f"{part}-y"), f"hf:{name}") for part in parts}
+    examples = {
+        part: checked(arrays[f"{part}-x"], known_labels(arrays.get(f"{part}-y")), f"hf:{name}") for part in parts
+    }
     return dealt(f"hf:{name}", examples)
 
 
 def _make(parts: dict[str, Any], images: str, labels: str | None, size: int | None, name: str, kept: Path) -> dict:
-    rows = {}
-    modes = {image.mode for data in parts.values() for image in _each(data, images, f"looking at {name}")}
-    channels = 1 if modes <= {*GREY} else 3
-    sizes = Counter(image.size for image in _each(parts["train"], images, f"looking at {name}"))
+    """Read every image and write the arrays; in two passes, since the first says what the second is to make."""
+    seen = Counter((i.size, i.mode) for data in parts.values() for i in _each(data, images, f"looking at {name}"))
+    channels = 1 if {mode for _, mode in seen} <= {*GREY} else 3
+    sizes = {wide_high for wide_high, _ in seen}
     if size is None and len(sizes) > 1:
         raise InputError(f"{name} holds images of {len(sizes)} sizes; expected one. Pass --size 64 to crop and resize.")
-    (wide, high), _ = sizes.most_common(1)[0]
+    wide, high = sizes.pop()
+    rows = {}
     for part, data in parts.items():
         shape = (len(data), *((size, size) if size else (high, wide)), channels)
         with written_whole(kept / f"{part}-x.npy", shape, np.uint8) as array:
@@ -81,5 +84,7 @@ def _make(parts: dict[str, Any], images: str, labels: str | None, size: int | No
 
 
 def _each(data: Any, column: str, doing: str) -> Any:
-    only = data.select_columns([column])
-    return (row[column] for row in bar(only, desc=doing, unit="image", leave=False))
+    for index, row in enumerate(bar(data.select_columns([column]), desc=doing, unit="image", leave=False)):
+        if row[column] is None:
+            raise InputError(f"{doing}: row {index} has no image; filter such rows out.")
+        yield row[column]

@@ -181,6 +181,11 @@ def split(name: str, data: Examples, *, validation: float, test: float) -> Datas
     return Dataset(name, *(rows(data, np.sort(part)) for part in parts), classes=count_classes(data))
 
 
+def known_labels(y: np.ndarray | None) -> np.ndarray | None:
+    """The labels of a published part; None for one that has −1, as TFDS and Hugging Face mark what is not labelled."""
+    return None if y is None or (len(y) and y.min() < 0) else y
+
+
 def dealt(name: str, parts: Mapping[str, Examples]) -> Dataset:
     """A data set from the parts that were published: `train`, and perhaps `validation` and `test`.
 

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from vae_jax.data.arrays import written_whole
 from vae_jax.data.kept import cache_folder
 from vae_jax.data.pictures import as_array
-from vae_jax.data.table import DATASETS, Dataset, Examples, Factors, checked, dealt
+from vae_jax.data.table import DATASETS, Dataset, Examples, Factors, checked, dealt, known_labels
 from vae_jax.errors import InputError, nearest
 from vae_jax.progress import bar
 
@@ -328,9 +328,7 @@ def _read(builder: Any, part: str, fields: Mapping[str, str], size: int | None) 
     paths = {field: _path(builder, part, field, size) for field in fields}
     arrays = {field: np.load(path, mmap_mode="r", allow_pickle=False) for field, path in paths.items()}
     y = arrays.get("label", arrays.get(f"label_{label}"))
-    if y is not None and len(y) and y.min() < 0:  # TFDS's mark of a part without labels
-        y = None
-    return checked(arrays["image"], y, builder.name)
+    return checked(arrays["image"], known_labels(y), builder.name)
 
 
 def _path(builder: Any, part: str, field: str, size: int | None) -> Path:
