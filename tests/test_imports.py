@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vae_jax"
-GROUND = {"errors", "keys", "progress", "writing", "table", "hyperparameter"}
+GROUND = {"caching", "errors", "keys", "progress", "writing", "table", "hyperparameter"}
 # The floors, from the ground up. A file imports from its own room and from floors below; rooms of one floor stand side
 # by side. The faces at the top hand names on.
 FLOORS = (

@@ -13,3 +13,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = list(known)
     close = get_close_matches(name, names, n=1)
     return (f"did you mean {close[0]!r}? " if close else "") + f"Choose from: {', '.join(names)}."
+
+
+def first_line(error: BaseException, most: int = 200) -> str:
+    """What an error says in its first line, cut to a length; its kind where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:most]

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from vae_jax import data
-from vae_jax.data import folders, kept
+from vae_jax.caching import cache_folder
+from vae_jax.data import folders
 from vae_jax.errors import InputError
 
 
@@ -51,7 +52,7 @@ def test_the_array_is_kept_and_made_anew_where_anything_changed(photos, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(folders, "pixels", None)  # nothing is decoded a second time
         np.testing.assert_array_equal(everything(data.load(str(photos), size=8)), first)
-    (array,) = kept.cache_folder().glob("*/x.npy")
+    (array,) = cache_folder("images").glob("*/x.npy")
     content = bytearray(array.read_bytes())
     content[-1] ^= 1
     array.write_bytes(content)
@@ -206,4 +207,4 @@ def test_a_file_that_changes_while_it_is_read_is_no_other_image(shape, tmp_path,
     monkeypatch.setattr(folders, "shape_of", replaced)
     with pytest.raises(InputError, match="changed while it was read"):
         data.load(str(tmp_path / "ten"))
-    assert not list(kept.cache_folder().glob("*/about.json"))
+    assert not list(cache_folder("images").glob("*/about.json"))

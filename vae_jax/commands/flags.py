@@ -14,7 +14,7 @@ from types import UnionType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from vae_jax.commands.tables import wrapped
-from vae_jax.errors import InputError, nearest
+from vae_jax.errors import InputError, first_line, nearest
 from vae_jax.runs.config import CHOICES, WORDS, typed
 from vae_jax.runs.folder import json_of
 from vae_jax.writing import plain
@@ -87,19 +87,19 @@ def read_flags(path: Path, config: type[Any]) -> dict[str, Any]:
     Raises:
       InputError: it cannot be read, holds a name that is no flag, or a value of another type.
     """
+    import yaml
+
     try:
         if path.suffix in YAML:
-            import yaml
-
             with path.open(encoding="utf-8") as source:
                 values = _with_numbers(yaml.safe_load(source), get_type_hints(config))
         else:
             values = json_of(path)
     except OSError as error:
         raise InputError(f"--config {path}: {error.strerror}; expected a .json or .yaml file of flags.") from error
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"--config {path} is no file of flags ({reason}); see --print-config for one.") from error
+    except (InputError, ValueError, yaml.YAMLError) as error:
+        said = f"--config {path} is no file of flags ({first_line(error)})"
+        raise InputError(f"{said}; see --print-config for one.") from error
     if not isinstance(values, dict):
         raise InputError(f"--config {path} holds no names with values; see --print-config for one that does.")
     hints = get_type_hints(config)

@@ -6,9 +6,10 @@ it off. The folder holds nothing else, and may be emptied at any time.
 """
 
 import os
-from pathlib import Path
 
 import jax
+
+from vae_jax.caching import cache_folder
 
 MOST = 2 * 1024**3  # bytes; the programs that were used least recently go first
 QUICK = 0.1  # seconds of compilation below which a program is not worth keeping
@@ -17,7 +18,7 @@ QUICK = 0.1  # seconds of compilation below which a program is not worth keeping
 def keep_programs() -> None:
     """Keep compiled programs in the user's cache folder, unless JAX was told another, or to keep none."""
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        folder = cache_folder()
+        folder = cache_folder("programs")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:  # without a home, programs are compiled each time
@@ -28,9 +29,3 @@ def keep_programs() -> None:
         jax.config.update("jax_compilation_cache_max_size", MOST)
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", QUICK)
-
-
-def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/vae_jax/programs`, by default in `~/.cache`."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "vae_jax" / "programs"

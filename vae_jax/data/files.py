@@ -12,7 +12,7 @@ import numpy as np
 
 from vae_jax.data.features import standardised
 from vae_jax.data.table import Dataset, checked, split
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, first_line
 
 SUFFIXES = (".npz", ".npy")
 SHARE = 0.5  # of the machine's memory that the arrays of a file may take
@@ -36,7 +36,7 @@ def load_file(path: Path, *, standardise: bool = False) -> Dataset:
     except InputError:
         raise
     except Exception as error:  # whatever a broken file makes zipfile and NumPy raise, down to SyntaxError
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise InputError(f"{path} is not a NumPy file of plain numbers ({reason}); write it with np.savez.") from error
     examples = checked(arrays["x"], arrays.get("y"), str(path), wide=standardise)
     dataset = split(str(path), examples, validation=0.1, test=0.1)

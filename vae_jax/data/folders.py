@@ -18,7 +18,7 @@ from vae_jax.data.arrays import written_whole
 from vae_jax.data.kept import kept_arrays, write_array
 from vae_jax.data.pictures import pixels, shape_of
 from vae_jax.data.table import Dataset, checked, split
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, first_line
 from vae_jax.progress import bar
 
 READER = 1  # of the arrays kept; another number where they are made otherwise
@@ -148,7 +148,7 @@ def _read(
                 raise OSError("no regular file")
             return function(path)
         except (Exception, MemoryError) as error:  # each format has errors of its own
-            return Broken(str(error).splitlines()[0][:100] if str(error) else type(error).__name__)
+            return Broken(first_line(error, 100))
 
     waiting = iter(files)
     with bar(total=len(files), desc=f"{doing} {folder.path.name}", unit="image", leave=False) as words:

@@ -11,7 +11,7 @@ from vae_jax.data.arrays import written_whole
 from vae_jax.data.kept import kept_arrays, write_array
 from vae_jax.data.pictures import GREY, as_array
 from vae_jax.data.table import Dataset, checked, dealt, known_labels
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, first_line
 from vae_jax.progress import bar
 
 READER = 1  # of the arrays kept; another number where they are made otherwise
@@ -43,8 +43,9 @@ def load_named(name: str, *, size: int | None = None) -> Dataset:
         else:
             found = datasets.load_dataset(name if folder.is_dir() else path, config or None)
     except Exception as error:  # of many kinds: no network, no such set, no such configuration, damaged files
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise InputError(f"hf:{name} cannot be loaded ({reason}); expected hf:NAME, or hf:FOLDER.") from error
+        raise InputError(
+            f"hf:{name} cannot be loaded ({first_line(error)}); expected hf:NAME, or hf:FOLDER."
+        ) from error
     whole: Any = found if isinstance(found, dict) else {"train": found}
     parts = {PARTS[part]: data for part, data in whole.items() if part in PARTS}
     if "train" not in parts:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from vae_jax.caching import cache_folder
 from vae_jax.data.arrays import written_whole
 from vae_jax.data.table import CHUNK
 from vae_jax.errors import InputError
@@ -30,7 +30,7 @@ def kept_arrays(of: tuple, make: Callable[[Path], Mapping[str, Any]]) -> tuple[d
     Raises:
       InputError: the cache folder cannot be written, or does not give back what was written.
     """
-    folder = cache_folder() / hashlib.sha256(repr(of).encode()).hexdigest()[:32]
+    folder = cache_folder("images") / hashlib.sha256(repr(of).encode()).hexdigest()[:32]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
@@ -49,11 +49,6 @@ def kept_arrays(of: tuple, make: Callable[[Path], Mapping[str, Any]]) -> tuple[d
     if found is None:
         raise InputError(f"{folder} cannot be read back as it was written; is the disk sound?")
     return found
-
-
-def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/vae_jax/images`, by default in `~/.cache`. It may be emptied at any time."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vae_jax" / "images"
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import numpy as np
 from filelock import FileLock, Timeout
 
+from vae_jax.caching import cache_folder
 from vae_jax.data.arrays import written_whole
-from vae_jax.data.kept import cache_folder
 from vae_jax.data.pictures import as_array
 from vae_jax.data.table import DATASETS, Dataset, Examples, Factors, checked, dealt, known_labels
-from vae_jax.errors import InputError, nearest
+from vae_jax.errors import InputError, first_line, nearest
 from vae_jax.progress import bar
 
 # Sets whose images are all combinations of known factors: the factors, and which of them is the label.
@@ -193,8 +193,8 @@ def _prepare(builder: Any, manual_dir: Path | None) -> None:
                 "Fetch it again."
             ) from error
         except (OSError, tfds.download.DownloadError) as error:
-            reason = str(error).splitlines()[0][:200]
-            raise InputError(f"{builder.name} could not be prepared in {builder.data_dir}: {reason}") from error
+            where = f"{builder.name} could not be prepared in {builder.data_dir}"
+            raise InputError(f"{where}: {first_line(error)}") from error
 
 
 def _expect_network(name: str, files: dict[str, str]) -> None:
@@ -341,4 +341,4 @@ def _folder(builder: Any) -> Path:
     folder = Path(builder.data_dir)
     if not folder.exists() or os.access(folder, os.W_OK):
         return folder
-    return cache_folder() / "tfds" / builder.info.full_name
+    return cache_folder("images", "tfds", builder.info.full_name)

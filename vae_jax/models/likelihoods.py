@@ -217,37 +217,34 @@ class LogisticMixtureLikelihood(Likelihood):
         return self, output.reshape(*variance.shape[:-1], -1)
 
 
-@register("poisson")
-class PoissonLikelihood(Likelihood):
-    """Counts, whose variance is their mean, from log rates."""
+class CountLikelihood(Likelihood):
+    """Counts, from the logarithms of their means."""
 
     support: ClassVar[Support] = Support.COUNTS
     far: ClassVar[bool] = True
+
+    @nn.nowrap
+    def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
+        return self, np.log(np.maximum(mean, LIT))
+
+
+@register("poisson")
+class PoissonLikelihood(CountLikelihood):
+    """Counts, whose variance is their mean, from log rates."""
 
     @nn.compact
     def __call__(self, h: Array) -> Poisson:
         return Poisson(h)
 
-    @nn.nowrap
-    def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
-        return self, np.log(np.maximum(mean, LIT))
-
 
 @register("negative-binomial")
-class NegativeBinomialLikelihood(Likelihood):
+class NegativeBinomialLikelihood(CountLikelihood):
     """Counts, whose variance exceeds their mean, from log means; one concentration for each number of x, learned."""
-
-    support: ClassVar[Support] = Support.COUNTS
-    far: ClassVar[bool] = True
 
     @nn.compact
     def __call__(self, h: Array) -> NegativeBinomial:
         moved = self.param("log_concentration", nn.initializers.zeros, h.shape)
         return NegativeBinomial(h, jnp.clip(SPEED * moved, -15.0, 15.0))
-
-    @nn.nowrap
-    def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
-        return self, np.log(np.maximum(mean, LIT))
 
 
 def _logit(mean: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, first_line
 
 HUB = "hf:"  # before the name of a repository
 LEFT_OUT = [".lock", "tensorboard/*", "samples/*", "reconstructions/*", "wandb/*"]
@@ -29,7 +29,7 @@ def push(folder: Path, repository: str, *, private: bool = True) -> str:
         api.create_repo(repository, private=private, exist_ok=True)
         api.upload_folder(repo_id=repository, folder_path=str(folder), ignore_patterns=LEFT_OUT)
     except Exception as error:
-        raise InputError(f"{folder} could not be uploaded to {repository} ({_first_line(error)}).") from error
+        raise InputError(f"{folder} could not be uploaded to {repository} ({first_line(error)}).") from error
     return f"{HUB}{repository}"
 
 
@@ -43,7 +43,7 @@ def pull(repository: str) -> Path:
     try:
         return Path(hub.snapshot_download(repository))
     except Exception as error:
-        raise InputError(f"{HUB}{repository} cannot be had ({_first_line(error)}).") from error
+        raise InputError(f"{HUB}{repository} cannot be had ({first_line(error)}).") from error
 
 
 def _package() -> Any:
@@ -52,7 +52,3 @@ def _package() -> Any:
     except ImportError:
         raise InputError("the Hub needs its package; pip install 'vae-jax[export]'.") from None
     return huggingface_hub
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, first_line
 from vae_jax.table import Table
 
 
@@ -107,7 +107,7 @@ class Trackers:
             try:
                 self._trackers[name] = kind(folder, config)
             except Exception as error:
-                raise InputError(f"--tracker {name} could not be started ({_first_line(error)}).") from error
+                raise InputError(f"--tracker {name} could not be started ({first_line(error)}).") from error
 
     def append(self, row: Mapping[str, Any]) -> None:
         """A row of `metrics.jsonl`."""
@@ -130,7 +130,7 @@ class Trackers:
             try:
                 act(tracker)
             except Exception as error:  # a server out of reach is no reason to lose a run
-                print(f"--tracker {name} failed ({_first_line(error)}) and is left out now.", file=sys.stderr)
+                print(f"--tracker {name} failed ({first_line(error)}) and is left out now.", file=sys.stderr)
                 del self._trackers[name]
 
 
@@ -143,7 +143,3 @@ def expect_installed(name: str) -> None:
     package = TRACKERS.find(name, f"--tracker {name}").package
     if importlib.util.find_spec(package) is None:
         raise InputError(f"--tracker {name} needs its package; pip install {package}.")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -3,13 +3,13 @@
 import hashlib
 import inspect
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from vae_jax.caching import cache_folder
 from vae_jax.evaluation.metrics import table
 from vae_jax.evaluation.metrics.table import SCORES, Representation, noise, perfect
 from vae_jax.writing import replace_file
@@ -54,5 +54,4 @@ def _place(what: list, function: Callable) -> Path | None:
     except (OSError, TypeError):
         return None
     digest = hashlib.sha256(json.dumps([*what, *sources]).encode()).hexdigest()
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "vae_jax" / f"{what[0]}-{digest[:16]}.json"
+    return cache_folder(f"{what[0]}-{digest[:16]}.json")
