@@ -1,13 +1,12 @@
 """Sets of Hugging Face datasets, made here and saved to a folder."""
 
+import datasets
 import numpy as np
 import pytest
 from PIL import Image
 
 from vae_jax import data
 from vae_jax.errors import InputError
-
-datasets = pytest.importorskip("datasets", reason="needs the [huggingface] extra")
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """Cars3D, MPI3D and 3D Shapes: small files made here in the published formats."""
 
+import h5py
 import numpy as np
 import pytest
 import scipy.io
@@ -60,7 +61,6 @@ def test_cars3d_has_a_file_for_each_car(tmp_path):
 
 
 def test_shapes3d_is_read_from_its_file(tmp_path, monkeypatch):
-    h5py = pytest.importorskip("h5py")
     monkeypatch.setattr(published, "SHAPES3D_SIZES", (2, 2, 1, 2, 4, 2))
     with h5py.File(tmp_path / "3dshapes.h5", "w") as file:
         file["images"] = np.broadcast_to(np.arange(64, dtype=np.uint8)[:, None, None, None], (64, 64, 64, 3))
