@@ -21,6 +21,7 @@ from typing import Annotated, Any, cast
 import tyro
 
 from vae_jax import plots
+from vae_jax.commands.closing import what_next
 from vae_jax.commands.evaluation_report import report_run, report_sweep
 from vae_jax.errors import InputError
 from vae_jax.evaluation.metrics.scoring import quick
@@ -106,10 +107,8 @@ def evaluate_run(config: EvaluateConfig, names: tuple[str, ...], features: Featu
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "evaluation.json", measures)
     plots.draw_all(plots.Subject(model.experiment, model.params, measures, representation), out)
-    print(report_run(measures))
-    if not measures["proper_likelihood"]:
-        print(IMPROPER)
-    print(f"See {out / 'evaluation.json'} and the pictures next to it.")
+    print(report_run(measures, f"{model.data.name}, test set of {measures['test']['examples']:,}:"))
+    finish(config.run, out, images=model.experiment.images, proper=measures["proper_likelihood"])
 
 
 def evaluate_sweep(
@@ -146,10 +145,16 @@ def evaluate_sweep(
             name = f"beta-{chosen['beta']:g}" if "beta" in chosen else "first"
             rates = model.row["rate_per_latent"]
             plots.draw_traversals(model.experiment, model.params, rates, out / "traversals" / name)
-    print(report_sweep(settings, calibration, entries))
-    if not all(entry["measured"]["proper_likelihood"] for entry in entries if entry["measured"]):
-        print(IMPROPER)
-    print(f"See {out / 'evaluation.json'} and the pictures next to it.")
+    title = f"{models.config.data}, test set, {len(entries)} models; nats per example:"
+    print(report_sweep(settings, calibration, entries, title))
+    proper = all(entry["measured"]["proper_likelihood"] for entry in entries if entry["measured"])
+    finish(config.run, out, images=(out / "traversals").exists(), proper=proper)
+
+
+def finish(run: Path, out: Path, *, images: bool, proper: bool) -> None:
+    """The last lines: a warning where one is due, where to look, what to do next."""
+    see = f"See {out / 'evaluation.json'} and the pictures next to it."
+    print("\n".join([*[IMPROPER] * (not proper), see, *what_next(run, images=images, after="evaluate")]))
 
 
 def provenance(folder: Path, model: Trained | None = None) -> dict[str, Any]:

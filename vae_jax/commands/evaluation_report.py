@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from vae_jax import plots
+from vae_jax.commands.closing import table, table_of_settings
 from vae_jax.evaluation.metrics.table import score_names
-from vae_jax.evaluation.populations import Row, about_intervals, in_words, varied
+from vae_jax.evaluation.populations import Row, about_intervals
 from vae_jax.runs import assess
 
 NEAR_CAP = 0.01  # nats below ln N, where mutual information says no more than that
 
 
-def report_run(measures: dict[str, Any]) -> str:
+def report_run(measures: dict[str, Any], title: str) -> str:
     """The results of a run, one line per number."""
     test, rows = measures["test"], {}
     rows["negative ELBO"] = f"{test['negative_elbo']:.2f} ± {test['negative_elbo_error']:.2f} nats per image"
@@ -43,23 +44,20 @@ def report_run(measures: dict[str, Any]) -> str:
         if name in measures["disentanglement"]:
             score = measures["disentanglement"][name]
             rows[name] = f"{score['value']:.3f} (perfect code {score['perfect']:.3f}, chance {score['chance']:.3f})"
-    width = max(map(len, rows)) + 2
-    return "\n".join(["", *(f"  {name:<{width}}{value}" for name, value in rows.items()), *left_out(measures)])
+    return "\n".join(["", title, *table(rows), *left_out(measures)])
 
 
-def report_sweep(entries: Sequence[Row], calibration: dict, models: Sequence[Row]) -> str:
+def report_sweep(entries: Sequence[Row], calibration: dict, models: Sequence[Row], title: str) -> str:
     """Every measure of every setting, a row for each measure."""
-    measures = dict.fromkeys(name for entry in entries for name, value in entry.items() if isinstance(value, dict))
-    names = varied(entries) or ["beta"]
-    lines = [f"{name:<22}" + "".join(f"{entry.get(name, '')!s:>18}" for entry in entries) for name in names]
-    lines[0] += f"{'perfect':>10}{'chance':>10}"
-    for name in measures:
-        cells = [in_words(entry[name], 3) for entry in entries]
-        line = f"{name:<22}" + "".join(f"{cell:>18}" for cell in cells)
-        for part in ("perfect", "chance"):
-            line += f"{calibration[name][part]:>10.3f}" if part in calibration.get(name, {}) else f"{'':>10}"
-        lines.append(line.rstrip())
-    return "\n".join(["", *lines, about_intervals(entries), *_unconverged(models)])
+    measures = list(
+        dict.fromkeys(name for entry in entries for name, value in entry.items() if isinstance(value, dict))
+    )
+    beside = {
+        part: {name: f"{calibration[name][part]:.3f}" for name in measures if part in calibration.get(name, {})}
+        for part in ("perfect", "chance")
+    }
+    lines = table_of_settings(entries, measures, digits=3, beside={part: of for part, of in beside.items() if of})
+    return "\n".join(["", title, *lines, about_intervals(entries), *_unconverged(models)])
 
 
 def _unconverged(models: Sequence[Row]) -> list[str]:

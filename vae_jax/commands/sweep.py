@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax import plots
+from vae_jax.commands.closing import table_of_settings, what_next
 from vae_jax.commands.devices import devices_of
 from vae_jax.commands.tables import in_a_row, tables
 from vae_jax.errors import InputError
@@ -21,13 +22,12 @@ from vae_jax.evaluation.populations import (
     about_intervals,
     identity,
     in_order,
-    in_words,
     name_of,
     setting,
     settings,
-    varied,
 )
 from vae_jax.plots.sweep import exact_curve, traversals
+from vae_jax.progress import pieces
 from vae_jax.runs import hosts
 from vae_jax.runs.cells import Cell, cells
 from vae_jax.runs.config import SweepConfig
@@ -62,13 +62,14 @@ def train(folder: Folder, planned: Sequence[Cell], config: SweepConfig, devices:
     seconds = time.perf_counter() - started
     rows = in_order([row for one in finished for row in one.part.rows or []])
     entries = settings(rows)
-    shown = models_to_show(out, rows) if planned[0].experiment.images else Shown([], {})
+    images = planned[0].experiment.images
+    shown = models_to_show(out, rows) if images else Shown([], {})
     if not hosts.is_first():
         return
     write_csv(rows, out / "results.csv")
     folder.summarise({"settings": entries, "models": len(rows), "seconds": seconds})
     draw(planned, rows, entries, shown, out)
-    print(report(entries, len(rows), seconds, out))
+    print(report(config, entries, len(rows), seconds, out, images=images))
 
 
 class Shown(NamedTuple):
@@ -106,19 +107,13 @@ def draw(planned: Sequence[Cell], rows: Sequence[Row], entries: Sequence[Row], s
     plots.rate_distortion(entries, out / "rate_distortion.png", exact=exact)
     if shown.traversed:
         traversals(shown.traversed, out / "traversals.png")
-    for name, model in shown.sampled.items():
+    for name, model in pieces(list(shown.sampled.items()), doing="drawing", unit="model"):
         plots.draw_epoch(model.experiment, model.params, out / "models" / name, model.experiment.epochs)
 
 
-def report(entries: Sequence[Row], models: int, seconds: float, out: Path) -> str:
+def report(config: SweepConfig, entries: Sequence[Row], models: int, seconds: float, out: Path, *, images: bool) -> str:
     """The closing table, and where to look."""
-    names = varied(entries) or ["beta"]
-    lines = ["".join(f"{name:>16}" for name in (*names, *MEASURES))]
-    for entry in entries:
-        line = "".join(f"{entry.get(name, '')!s:>16}" for name in names)
-        for name in MEASURES:
-            line += f"{in_words(entry[name], 2):>16}"
-        lines.append(line + (f"   {entry['diverged']} diverged" if entry["diverged"] else ""))
-    lines.append(f"{models} models in {seconds:.1f} s. {about_intervals(entries)} Nats per test image.")
+    title = f"{config.data}, test set, {models} models in {seconds:.1f} s; nats per {'image' if images else 'row'}:"
     there = [out / name for name in ("rate_distortion.png", "traversals.png", "results.csv") if (out / name).exists()]
-    return "\n".join(["", *lines, f"See {in_a_row(there)}."])
+    after = [about_intervals(entries), f"See {in_a_row(there)}.", *what_next(out, images=images, after="sweep")]
+    return "\n".join(["", title, *table_of_settings(entries, MEASURES, digits=2), *after])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax import plots
+from vae_jax.commands.closing import table, what_next
 from vae_jax.commands.devices import devices_of
 from vae_jax.commands.tables import in_a_row, tables
 from vae_jax.errors import InputError
@@ -95,8 +96,7 @@ def report(config: Config, summary: dict[str, Any], out: Path, *, images: bool) 
         rows["rate, KL(q ‖ p)"] = rows["negative ELBO"] = "not defined: the code is a point"
     if not summary["proper_likelihood"]:
         notes.append(IMPROPER)
-    width = max(map(len, rows)) + 2
-    lines = [f"{config.data}, test set of {test['examples']:,} {one}s:"]
-    lines += [f"  {name:<{width}}{value}" for name, value in rows.items()]
     there = [out / name for name in ("samples", "curves.png", "summary.json") if (out / name).exists()]
-    return "\n".join(["", *lines, *notes, f"See {in_a_row(there)}."])
+    title = f"{config.data}, test set of {test['examples']:,} {one}s:"
+    after = [*notes, f"See {in_a_row(there)}.", *what_next(out, images=images, after="train")]
+    return "\n".join(["", title, *table(rows), *after])

@@ -1,7 +1,7 @@
 """log p(x) of held-out data by importance sampling from the posterior."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -91,7 +91,12 @@ def log_likelihood(
     chunks, chunk = split(num_samples, chunk)
     data = recipe.labelled(data)
     n, estimates, key = data.x.shape[0], [], use(key, "likelihood")
-    for rows in in_parts(n, CALL, doing=f"log p(x), {num_samples} samples", unit="image", progress=progress):
+
+    def found() -> str:
+        return f"{np.mean([part[-1].mean() for part in estimates]):.2f} nats"
+
+    how: Any = {"doing": f"log p(x), {num_samples} samples", "unit": "image", "progress": progress, "found": found}
+    for rows in in_parts(n, CALL, **how):
         part = jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), data)
         keys = jax.vmap(partial(jax.random.fold_in, key))(rows)
         estimates.append([np.asarray(a, np.float64) for a in _estimate(recipe, params, keys, part, chunks, chunk)])

@@ -17,6 +17,7 @@ from vae_jax.distributions.base import has_density, mean_of
 from vae_jax.evaluation.latent_space import encode_all
 from vae_jax.evaluation.metrics.table import Representation
 from vae_jax.models.vae import Params
+from vae_jax.progress import pieces
 from vae_jax.table import Table, summary
 from vae_jax.training.experiment import Experiment
 
@@ -102,6 +103,6 @@ def register(name: str, *, images: bool = False) -> Callable:
 
 def draw_all(subject: Subject, out: Path) -> None:
     """Draw every picture that applies into a folder."""
-    for plot in PLOTS.values():
-        if subject.experiment.images or not plot.images:
-            plot.draw(subject, out / f"{plot.name}.png")
+    applying = [plot for plot in PLOTS.values() if subject.experiment.images or not plot.images]
+    for plot in pieces(applying, doing="drawing", unit="picture"):
+        plot.draw(subject, out / f"{plot.name}.png")

@@ -124,7 +124,9 @@ def fit(
     done = _steps_done(layout, calls) // in_epoch
     if np.all(bad >= 0):
         return
-    with bar(total=epochs * in_epoch, initial=done * in_epoch, unit="step", progress=progress) as words:
+    each = recipe.batch_size * members.count  # images in a step of all
+    how: Any = {"unit": "image", "unit_scale": True, "progress": progress}
+    with bar(total=epochs * in_epoch * each, initial=done * in_epoch * each, **how) as words:
         for index in range(done, epochs, together):
             words.set_description(f"epoch {index + 1}/{epochs}", refresh=False)
             parts = []
@@ -140,7 +142,7 @@ def fit(
                     at, causes[member] = divergence(of_member, leaves, int(wrong[member]))
                     bad[member] = begun + at if at >= 0 else -1
                 words.set_postfix_str(_words(parts[-1], bad), refresh=False)
-                words.update(part.steps)
+                words.update(part.steps * each)
                 if np.all(bad >= 0):
                     break
             values = {name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}

@@ -8,6 +8,7 @@ import numpy as np
 from vae_jax.errors import InputError
 from vae_jax.evaluation.metrics.calibration import perfect_and_chance
 from vae_jax.evaluation.metrics.table import SCORES, Representation
+from vae_jax.progress import pieces
 
 
 def quick() -> tuple[str, ...]:
@@ -62,7 +63,7 @@ def scores(
         raise InputError("the codes hold NaN or infinity; expected finite numbers. Look whether training diverged.")
     latent = codes.shape[1]
     scored = {}
-    for name in names:
+    for name in pieces(names, doing="scores", unit="score"):
         score, times = SCORES[name], 1 if SCORES[name].slow else repeats
         runs = [score(np.random.RandomState(seed + i), representation) for i in range(times)]
         calibrated = perfect_and_chance(name, representation, latent, seed)

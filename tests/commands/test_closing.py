@@ -1,0 +1,50 @@
+"""The words at the end of a command: one table, as wide as the screen, and what to do next."""
+
+from pathlib import Path
+
+import pytest
+
+from vae_jax.commands.closing import table_of_settings, what_next
+
+MEASURES = ("rate", "negative_elbo")
+
+
+def entry(beta: float, *, diverged: int = 0) -> dict:
+    measured = {name: {"mean": 100 * beta, "interval": [99 * beta, 101 * beta]} for name in MEASURES}
+    return {"beta": beta, "learning_rate": 1e-3, "seeds": 3, "diverged": diverged, **measured}
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_table_is_no_wider_than_the_screen_and_leaves_nothing_out(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    betas = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]
+    lines = table_of_settings([entry(beta) for beta in betas], MEASURES, digits=2)
+    assert max(map(len, lines)) <= columns
+    words = " ".join(lines).split()
+    for beta in betas:
+        assert f"{beta:g}" in words and words.count(f"{100 * beta:.2f}") == 2
+    assert (len(lines) == 3) == (columns == 120)
+
+
+def test_what_diverged_and_what_stands_beside_is_in_the_table(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    lines = table_of_settings(
+        [entry(1.0), entry(2.0, diverged=1)], MEASURES, digits=1, beside={"chance": {"rate": "0.5"}}
+    )
+    assert lines[0].split() == ["β", "1", "2", "chance"]
+    assert lines[1].split()[-1] == "0.5" and lines[-1].split() == ["diverged", "0", "of", "3", "1", "of", "3"]
+
+
+@pytest.mark.parametrize(
+    ("called", "expected"),
+    [
+        ("experiments/train.py", "python experiments/evaluate.py runs/a"),
+        ("/somewhere/bin/vae-jax", "vae-jax evaluate runs/a"),
+    ],
+)
+def test_what_comes_next_is_called_as_this_was(called, expected, monkeypatch):
+    monkeypatch.setattr("sys.argv", [called])
+    lines = what_next(Path("runs/a"), images=True, after="train")
+    assert expected in lines[1] and "explore" in lines[2]
+    assert len(what_next(Path("runs/a"), images=False, after="train")) == 2
+    assert what_next(Path("runs/a"), images=False, after="evaluate") == []

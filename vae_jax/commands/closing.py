@@ -1,0 +1,89 @@
+"""What a command ends with: one table, the same everywhere, where to look, and what to do next."""
+
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from vae_jax.evaluation.populations import Row, in_words, varied
+
+WORDS = {
+    "beta": "β",
+    "negative_elbo": "negative ELBO",
+    "distortion": "distortion, −log p(x|z)",
+    "rate": "rate, KL(q ‖ p)",
+    "active_units": "active units",
+    "negative_log_likelihood": "−log p(x)",
+}
+NEXT = {
+    "evaluate": "log p(x), and more",
+    "explore": "touch its latents",
+}
+INDENT, GAP = 2, 2  # of a table, and between its columns
+
+
+def table(rows: Mapping[str, str]) -> list[str]:
+    """A name and a value to a line, the values below each other."""
+    width = max(map(len, rows)) + GAP
+    return [f"{'':{INDENT}}{name:<{width}}{value}".rstrip() for name, value in rows.items()]
+
+
+def table_of_settings(
+    entries: Sequence[Row],
+    measures: Sequence[str],
+    *,
+    digits: int,
+    beside: Mapping[str, Mapping[str, str]] | None = None,
+) -> list[str]:
+    """A row for each measure and a column for each setting, in as many blocks as the screen is narrow.
+
+    Args:
+      entries: as from `settings`.
+      measures: the rows.
+      digits: after the point.
+      beside: more columns: heading -> measure -> text.
+    """
+    chosen, columns = varied(entries) or ["beta"], []
+    some_diverged = any(entry["diverged"] for entry in entries)
+    for entry in entries:
+        column = {name: _short(entry.get(name, "")) for name in chosen}
+        column |= {name: in_words(entry[name], digits) for name in measures}
+        columns.append(column | ({"diverged": f"{entry['diverged']} of {entry['seeds']}"} if some_diverged else {}))
+    names = list(columns[0])
+    columns += [{chosen[0]: heading, **texts} for heading, texts in (beside or {}).items()]
+    label = max(len(_worded(name)) for name in names)
+    cell = max(len(text) for column in columns for text in column.values()) + GAP
+    fit = max(1, (shutil.get_terminal_size().columns - INDENT - label) // cell)
+    each = -(-len(columns) // -(-len(columns) // fit))  # as many in each block
+    lines = []
+    for start in range(0, len(columns), each):
+        lines += [""] * bool(start)
+        for name in names:
+            cells = "".join(f"{column.get(name, ''):>{cell}}" for column in columns[start : start + each])
+            lines.append(f"{'':{INDENT}}{_worded(name):<{label}}{cells}".rstrip())
+    return lines
+
+
+def what_next(out: Path, *, images: bool, after: str) -> list[str]:
+    """The commands to go on with, as this one was called.
+
+    Args:
+      out: the folder of the run or sweep.
+      images: whether there is something to look at.
+      after: the command that ends.
+    """
+    called = Path(sys.argv[0])
+    commands = [name for name in NEXT if name != after and (images or name != "explore")]
+    lines = {
+        (f"python {called.parent / name}.py {out}" if called.suffix == ".py" else f"vae-jax {name} {out}"): NEXT[name]
+        for name in commands
+    }
+    return ["Next:", *table(lines)] if lines else []
+
+
+def _worded(name: str) -> str:
+    return WORDS.get(name, name.replace("_", " "))
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
