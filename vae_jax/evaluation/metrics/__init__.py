@@ -9,6 +9,7 @@ from vae_jax.evaluation.metrics.representation import represent
 from vae_jax.evaluation.metrics.scoring import Scored, quick, scores
 from vae_jax.evaluation.metrics.table import SCORES, Representation, Score, noise, perfect, register, score_names
 from vae_jax.evaluation.metrics.udr import Agreement, unsupervised_ranking
+from vae_jax.evaluation.metrics.variance import variance_explained
 
 __all__ = [
     "SCORES",
@@ -24,4 +25,5 @@ __all__ = [
     "score_names",
     "scores",
     "unsupervised_ranking",
+    "variance_explained",
 ]

@@ -1,0 +1,89 @@
+"""What β is for, as a moving picture: one model for each β, and in each cell one latent of it swinging.
+
+Trains a convolutional β-VAE for each of --betas on coloured rooms, offline, and draws every latent of a test image
+as it swings from −2 to 2 while the others stay at their posterior mean. Below each: the factor that it follows, and the
+R² of that factor fitted on the latent alone. Models that the folder holds already are only drawn again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.commands import sweep
+from vae_jax.commands.cli import run_command
+from vae_jax.data import Factors
+from vae_jax.errors import InputError
+from vae_jax.evaluation.metrics import variance_explained
+from vae_jax.plots.movement import Cell, Row, moving_rows, swing
+from vae_jax.plots.traversals import decode_means
+from vae_jax.runs.config import SweepConfig
+from vae_jax.runs.loading import Models
+from vae_jax.training.trained import Trained
+
+UNUSED, MIXED = 0.1, 0.5  # nats of rate below which a latent is unused; R² below which it follows nothing
+FRAMES, REACH = 40, 2.0
+EXAMPLES = 10_000  # that the R² is of
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraverseConfig(SweepConfig):
+    data: str = "rooms"
+    model: str = "conv"
+    betas: tuple[float, ...] = (1.0, 8.0)
+    seeds: int = 1
+    image: int = 0
+    """Which test image."""
+
+
+def main(config: TraverseConfig) -> None:
+    out = config.out or Path("runs") / f"{config.data}-traverse"
+    shared = {field.name: getattr(config, field.name) for field in fields(SweepConfig)}
+    sweep.main(SweepConfig(**{**shared, "out": out, "resume": (out / "config.json").exists()}))
+    models = Models(out)
+    trained = [models.read(row, at) for row, at in models.rows() if row["seed"] == config.seed]
+    if not 0 <= config.image < len(trained[0].data.test.x):
+        raise InputError(f"--image {config.image}: expected one of the {len(trained[0].data.test.x)} test images.")
+    rows = [row_of(model, config.image) for model in sorted(trained, key=lambda model: model.row["beta"])]
+    path = moving_rows(rows, out / "traverse.webp", title="Each cell moves one latent of the same image")
+    print(f"See {path}.")
+
+
+def row_of(model: Trained, image: int) -> Row:
+    """The latents of one model, the most informative first."""
+    rates = np.array(model.row["rate_per_latent"])
+    if model.data.factors is None:
+        raise InputError(f"--data {model.data.name} has no known factors; take rooms, sprites or another that has.")
+    explained = variance_explained(*sampled(model, model.data.factors))
+    mean = jnp.asarray(model.encode(model.data.test.x[image : image + 1]).mean[0])
+    cells = []
+    for latent in np.argsort(-rates, kind="stable"):
+        moved = jnp.stack([mean.at[latent].set(value) for value in swing(FRAMES, REACH)])
+        images = np.asarray(decode_means(model.recipe, model.params, moved))
+        cells.append(Cell(images, *named(model.data.factors.names, explained[latent], rates[latent])))
+    lines = (f"rate {model.row['rate']:.1f} nats", f"distortion {model.row['distortion']:,.0f}")
+    return Row(f"β = {model.row['beta']:g}", lines, cells)
+
+
+def sampled(model: Trained, factors: Factors) -> tuple[np.ndarray, np.ndarray]:
+    """Factors and posterior means of images drawn from the grid."""
+    places = np.random.RandomState(0).randint(0, factors.total, EXAMPLES)
+    images = np.concatenate([factors.images(place, place + 1) for place in places])
+    means = [np.asarray(model.encode(part).mean) for part in np.split(images, 10)]
+    return np.stack(np.unravel_index(places // factors.copies, factors.sizes), 1), np.concatenate(means)
+
+
+def named(names: Sequence[str], explained: np.ndarray, rate: float) -> tuple[str, float, str]:
+    """What a latent is called, the share of the factor that it explains, and the words for that share."""
+    best = int(np.argmax(explained))
+    share = float(explained[best])
+    if rate < UNUSED:
+        return "unused", 0.0, ""
+    name = names[best].replace("_", " ")
+    return (name if share >= MIXED else "mixed"), share, f"R² {share:.2f}"
+
+
+if __name__ == "__main__":
+    run_command(main, TraverseConfig, __doc__ or "")

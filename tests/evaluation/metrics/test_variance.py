@@ -1,0 +1,57 @@
+"""Which factor a latent follows, against scikit-learn and what must hold of any code."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.preprocessing import KBinsDiscretizer
+
+from vae_jax.evaluation.metrics import noise, perfect, variance_explained
+
+NAMES, SIZES = ("hue", "size", "shape"), (10, 8, 4)
+RANDOM = np.random.RandomState(3)
+FACTORS = np.stack([RANDOM.randint(0, size, 10_000) for size in SIZES], 1)
+
+
+def test_a_perfect_code_follows_each_factor_and_noise_none():
+    found = variance_explained(*perfect(NAMES, SIZES).sample(np.random.RandomState(0), 10_000))
+    np.testing.assert_allclose(found, np.eye(3), atol=0.02)
+    assert variance_explained(*noise(NAMES, SIZES, 4).sample(np.random.RandomState(0), 10_000)).max() < 0.02
+
+
+def test_it_is_a_regression_on_quantile_bins():
+    codes = FACTORS @ RANDOM.randn(3, 2) + 0.5 * RANDOM.randn(10_000, 2)
+    found = variance_explained(FACTORS, codes)
+    bins = KBinsDiscretizer(50, encode="onehot-dense", strategy="quantile", quantile_method="linear")
+    for j in range(2):
+        one_hot = bins.fit_transform(codes[:, [j]])
+        for k in range(3):
+            expected = LinearRegression().fit(one_hot, FACTORS[:, k]).score(one_hot, FACTORS[:, k])
+            assert found[j, k] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_bend_and_a_wrap_are_followed_and_a_mixture_is_not():
+    wrapped = variance_explained(FACTORS, np.exp((FACTORS[:, :1] + 3) % 10))
+    assert wrapped[0, 0] == pytest.approx(1, abs=1e-6)
+    mixed = variance_explained(FACTORS, FACTORS[:, :1] / 10 + FACTORS[:, 1:2] / 8)
+    assert mixed[0, :2].max() < 0.7
+
+
+def test_what_does_not_vary_has_none():
+    factors = np.stack([np.zeros(10), np.arange(10) % 2], 1)
+    codes = np.stack([factors[:, 1], np.ones(10)], 1)
+    np.testing.assert_allclose(variance_explained(factors, codes), [[0, 1], [0, 0]])
+    np.testing.assert_allclose(variance_explained([[1.0]], [[2.0]]), [[0]])
+
+
+@pytest.mark.parametrize(
+    ("factors", "codes"),
+    [(FACTORS, FACTORS[:5]), (FACTORS[:, 0], FACTORS), (np.zeros((0, 2)), np.zeros((0, 1)))],
+)
+def test_other_shapes_are_refused(factors, codes):
+    with pytest.raises(ValueError, match=r"expected factors \[n, factors\] and codes \[n, latent\]"):
+        variance_explained(factors, codes)
+
+
+def test_codes_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        variance_explained(FACTORS[:2], [[np.nan], [0.0]])

@@ -1,0 +1,44 @@
+"""The moving picture: what moves, what is written below it, and that it reads as it is meant."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from scripts import script
+
+from vae_jax.plots.movement import ACCENT, BAR, CELL, Cell, Row, moving_rows, swing
+
+
+def colour(hexadecimal: str) -> tuple[int, ...]:
+    return tuple(int(hexadecimal[i : i + 2], 16) for i in (1, 3, 5))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_images_move_and_words_do_not(tmp_path, channels):
+    level = (1 + swing(8, 1.0)) / 2
+    images = np.ones((8, 4, 4, channels), np.float32) * level[:, None, None, None]
+    row = Row("β = 8", ["rate 3.0 nats"], [Cell(images, "size", 0.97, "R² 0.97"), Cell(images, "unused", 0.0, "")])
+    path = moving_rows([row, row], tmp_path / "new" / "moving.webp", title="one latent at a time")
+    with Image.open(path) as picture:
+        assert getattr(picture, "n_frames", 1) == 8 and picture.info["loop"] == 0
+    still = np.asarray(Image.open(path.with_suffix(".png")))
+    where = np.argwhere((still == colour(ACCENT)).all(-1))
+    assert len(where) >= 2 * BAR * 0.97 * CELL  # a green bar in each row, and a green word
+    assert still[where[:, 0].min() - 10, where[:, 1].min() + 10].tolist() == [255] * 3  # white: at its largest
+
+
+def test_a_swing_has_no_seam():
+    values = swing(40, 2.0)
+    assert values[0] == 0 and values.max() == pytest.approx(2) and values.min() == pytest.approx(-2)
+    assert abs(values[-1] - values[0]) == pytest.approx(abs(values[1] - values[0]), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("explained", "rate", "expected"),
+    [
+        ([0.1, 0.95], 2.0, ("wall hue", 0.95, "R² 0.95")),
+        ([0.4, 0.3], 2.0, ("mixed", 0.4, "R² 0.40")),
+        ([0.1, 0.95], 0.05, ("unused", 0.0, "")),
+    ],
+)
+def test_a_latent_is_called_by_what_it_follows(explained, rate, expected):
+    assert script("traverse").named(("size", "wall_hue"), np.array(explained), rate) == expected

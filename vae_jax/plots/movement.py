@@ -1,0 +1,126 @@
+"""A moving picture: rows of models, a column for each latent, every latent swinging at once."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+CELL, GAP, MARGIN, LEFT = 96, 10, 16, 166  # pixels: of an image, between two, around all, for a row's words
+BAR, CAPTION, TITLE = 6, 50, 44  # heights: of the bar under an image, of its words, of the title
+CLEAR = 0.9  # share of a factor's variance from which a latent counts as that factor
+INK, SOFT, PALE, ACCENT = "#1f2328", "#59636e", "#d8dee4", "#0b7a53"
+MILLISECONDS = 80  # for each frame
+
+
+class Cell(NamedTuple):
+    """One latent.
+
+    Attributes:
+      images: decoded as it swings, `[frames, height, width, channels]`, pixels in [0, 1].
+      name: what it does, in a word or two.
+      share: the bar below the image, from 0 to 1.
+      note: beside the bar's meaning, as in `R² 0.97`.
+    """
+
+    images: np.ndarray
+    name: str
+    share: float
+    note: str
+
+
+class Row(NamedTuple):
+    """One model.
+
+    Attributes:
+      title: large, at its left.
+      lines: small, below.
+      cells: one for each latent.
+    """
+
+    title: str
+    lines: Sequence[str]
+    cells: Sequence[Cell]
+
+
+def swing(frames: int, reach: float) -> np.ndarray:
+    """Values of a latent from 0 up to `reach`, down to −`reach` and back, `[frames]`; the last leads into the first."""
+    return (reach * np.sin(2 * np.pi * np.arange(frames) / frames)).astype(np.float32)
+
+
+def moving_rows(rows: Sequence[Row], path: Path, *, title: str) -> Path:
+    """An animated WebP of the rows, and beside it a PNG of the moment when all latents are at their largest.
+
+    Args:
+      rows: all with as many frames.
+      path: ends in `.webp`; the still takes its name with `.png`.
+      title: above.
+    """
+    from PIL import Image
+
+    page = _page(rows, title)
+    frames = []
+    for t in range(len(rows[0].cells[0].images)):
+        frame = page.copy()
+        for r, row in enumerate(rows):
+            for c, cell in enumerate(row.cells):
+                frame.paste(_image(cell.images[t]), _corner(r, c))
+        frames.append(frame)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames[len(frames) // 4].save(path.with_suffix(".png"), optimize=True)
+    first, *rest = frames
+    how: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": MILLISECONDS, "loop": 0}
+    first.save(path, "WEBP", quality=82, method=6, **how)
+    Image.open(path).verify()
+    return path
+
+
+def _corner(row: int, column: int) -> tuple[int, int]:
+    """Left and top of an image."""
+    return LEFT + column * (CELL + GAP), TITLE + MARGIN + row * (CELL + BAR + CAPTION + GAP)
+
+
+def _page(rows: Sequence[Row], title: str) -> Any:
+    """All that does not move."""
+    from PIL import Image, ImageDraw
+
+    right, bottom = _corner(len(rows), max(len(row.cells) for row in rows))
+    page = Image.new("RGB", (right - GAP + MARGIN, bottom - GAP + MARGIN // 2), "white")
+    pen = ImageDraw.Draw(page)
+    pen.text((MARGIN, MARGIN), title, INK, _font(22, bold=True))
+    for r, row in enumerate(rows):
+        top = _corner(r, 0)[1]
+        pen.text((MARGIN, top + 2), row.title, INK, _font(30, bold=True))
+        for i, line in enumerate(row.lines):
+            pen.text((MARGIN, top + 46 + 22 * i), line, SOFT, _font(15))
+        for c, cell in enumerate(row.cells):
+            left, clear = _corner(r, c)[0], cell.share >= CLEAR
+            below = top + CELL + BAR // 2
+            pen.rectangle((left, below, left + CELL - 1, below + BAR - 1), PALE)
+            if cell.share > 0:
+                full = left + max(1, round(CELL * min(cell.share, 1.0))) - 1
+                pen.rectangle((left, below, full, below + BAR - 1), ACCENT if clear else SOFT)
+            middle = left + CELL // 2
+            pen.text(
+                (middle, below + BAR + 5), cell.name, ACCENT if clear else SOFT, _font(16, bold=clear), anchor="ma"
+            )
+            pen.text((middle, below + BAR + 26), cell.note, SOFT, _font(14), anchor="ma")
+    return page
+
+
+def _image(image: np.ndarray) -> Any:
+    """An image of the size of a cell."""
+    from PIL import Image
+
+    grey = image.shape[-1] < 3
+    pixels = (255 * np.clip(image[..., 0] if grey else image[..., :3], 0, 1)).round().astype(np.uint8)
+    return Image.fromarray(pixels).convert("RGB").resize((CELL, CELL), Image.Resampling.BICUBIC)
+
+
+def _font(size: int, *, bold: bool = False) -> Any:
+    """The typeface that Matplotlib brings."""
+    import matplotlib
+    from PIL import ImageFont
+
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, size)
