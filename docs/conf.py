@@ -1,4 +1,4 @@
-"""The site: `python -m sphinx -W --keep-going -b html docs docs/_build`."""
+"""The site: `python -m sphinx -W --keep-going -b html docs docs/_build/html`."""
 
 import inspect
 import re
@@ -21,12 +21,14 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
 ]
-html_theme, html_title = "furo", "vae_jax"
+html_theme, html_title, html_static_path, html_css_files = "furo", "vae_jax", ["_static"], ["site.css"]
 html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
 add_module_names = False
 exclude_patterns = ["_build", "benchmark"]
 default_role = "literal"
 nb_execution_mode = "off"  # the notebooks are kept with what they drew
+nb_ipywidgets_js = {}  # no request leaves the site: of widgets their still is shown
+nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
@@ -51,6 +53,8 @@ PUBLIC = {
     "vae_jax.export": "Export",
 }
 
+
+ARRAY_LIKE = re.compile(r"[\w.~]*Array \| [\w.~]*ndarray \|[^=,)]*complex")
 
 written: set[str] = set()  # the objects that have an entry
 
@@ -92,21 +96,64 @@ def words(thing: Any) -> str:
     """A table by its names; another object by its type."""
     if hasattr(thing, "kind") and hasattr(thing, "find"):
         return f"Table of each {thing.kind}: " + ", ".join(f"`{name}`" for name in thing) + "."
+    if isinstance(thing, dict):
+        return "By name: " + ", ".join(f"`{name}`" for name in thing) + "."
     return f"A {type(thing).__name__}."
 
 
-def plain(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Docstrings are prose: bars are no substitutions, stars no emphasis; a colon after few words makes no type."""
-    del app, options
+def untyped(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """A colon after a few words makes no type of a property; napoleon, which comes next, would take it for one."""
+    del app, name, thing, options
     if what in ("property", "attribute") and lines and ": " in lines[0]:
-        lines[0] = lines[0].replace(": ", ":\u00a0", 1)
-    parts = re.split(r"(`+[^`]*`+)", "\n".join(lines))
-    lines[:] = "".join(part if part.startswith("`") else escaped(part) for part in parts).split("\n")
+        lines[0] = lines[0].replace(": ", " – ", 1)
+
+
+def plain(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Docstrings are prose and formulas: bars are no substitutions, stars no emphasis."""
+    del app, what, name, thing, options
+    paragraphs = re.split(r"\n(?:[ ]*\n)+", "\n".join(lines))
+    lines[:] = "\n\n".join(formula(part) if is_formula(part) else prose(part) for part in paragraphs).split("\n")
+
+
+def prose(text: str) -> str:
+    """A paragraph, with what is code as it is."""
+    if text.startswith(">>>"):
+        return text
+    if text.startswith("    "):
+        return f".. code-block:: python\n\n{text}"
+    parts = re.split(r"(:\w+:`[^`]*`|`+[^`]*`+)", text)
+    return "".join(part if part.endswith("`") else scripts(escaped(part)) for part in parts)
+
+
+def is_formula(paragraph: str) -> bool:
+    """A line or two of mathematics: no sentence, no field, no code."""
+    starts = (" ", ":", "..", "-", ">>>", "*")
+    return bool(re.search("[=−Σ‖∫√½≈²]", paragraph)) and not paragraph.startswith(starts) and paragraph[-1] not in ".:`"
+
+
+def formula(paragraph: str) -> str:
+    """A formula on a line of its own, with its subscripts and superscripts."""
+    return f".. container:: formula\n\n   {scripts(escaped(' '.join(paragraph.split())))}"
+
+
+def scripts(text: str) -> str:
+    """z_j and e^(−x) with the j below and the −x above."""
+    below, above = r"(?<=[\w)])_(?:\{([^}]*)\}|([a-z]{1,2})(?![a-z_]))", r"\^(?:\(([^)]*)\)|(−?\w+))"
+    text = re.sub(below, lambda m: rf"\ :sub:`{m[1] or m[2]}`\ ", text)
+    return re.sub(above, lambda m: rf"\ :sup:`{m[1] or m[2]}`\ ", text)
 
 
 def escaped(text: str) -> str:
     """Prose without what reStructuredText would read into it."""
     return re.sub(r"(?<!\\)(\||\*|_(?=\W|$))", r"\\\1", text)
+
+
+def short(app: Any, what: str, name: str, thing: Any, options: Any, signature: str, returns: str) -> tuple[str, str]:
+    """Names of types in the place of what they stand for."""
+    del app, what, name, thing, options
+    return tuple(
+        text and re.sub(r"~(?:\w+\.)*", "", ARRAY_LIKE.sub("ArrayLike", text)) for text in (signature, returns)
+    )
 
 
 def copy_notebooks() -> None:
@@ -118,4 +165,6 @@ def copy_notebooks() -> None:
 def setup(app: Any) -> None:
     copy_notebooks()
     write_reference()
+    app.connect("autodoc-process-docstring", untyped, priority=100)
     app.connect("autodoc-process-docstring", plain)
+    app.connect("autodoc-process-signature", short)

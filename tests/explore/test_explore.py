@@ -1,7 +1,9 @@
 """The explorer without a browser: what it answers, and whom."""
 
+import base64
 import io
 import json
+import sys
 
 import numpy as np
 import PIL.Image
@@ -15,8 +17,9 @@ from vae_jax.commands import sweep as sweep_command
 from vae_jax.commands import train as train_command
 from vae_jax.commands.explore import ExploreConfig
 from vae_jax.errors import InputError
+from vae_jax.explore.notebook import sliders
 from vae_jax.explore.server import app_of
-from vae_jax.explore.session import Session
+from vae_jax.explore.session import Explored, Session
 from vae_jax.explore.single import write_page
 from vae_jax.runs import Config, SweepConfig
 
@@ -129,3 +132,29 @@ def test_what_cannot_be_shown_is_refused(runs, tmp_path):
         train_command.main(Config(data=str(tmp_path / "rows.npy"), batch_size=16, out=tmp_path / "rows", **SMALL))
     with pytest.raises(InputError, match="the page draws images"):
         Session(tmp_path / "rows")
+
+
+@pytest.mark.parametrize("name", ["run", "cvae"])
+def test_sliders_of_a_notebook_draw_what_the_model_decodes(runs, name):
+    model = vae_jax.load(runs / name)
+    box = sliders(model, image=2)
+    bundle = box._repr_mimebundle_()
+    assert {"image/png", "application/vnd.jupyter.widget-view+json"} <= bundle.keys()
+    still = PIL.Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
+    assert still.size == (11 * 48, model.latent * 48)
+    shown, rows = box.children[0], box.children[1].children
+    before, z = shown.value, np.array([row.value for row in rows])
+    rows[0].value = rows[0].max
+    assert shown.value != before
+    order = [latent.index for latent in Explored(model).latents]
+    z[0], code = rows[0].max, np.zeros(model.latent)
+    code[order] = z
+    expected = model.decode(code[None], model.data.test.y[2:3] if name == "cvae" else None)[0, ..., 0]
+    found = np.asarray(PIL.Image.open(io.BytesIO(shown.value)))[::33, ::33]
+    np.testing.assert_allclose(found, 255 * np.clip(expected, 0, 1), atol=2)
+
+
+def test_sliders_say_what_they_need(runs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    with pytest.raises(InputError, match="pip install ipywidgets"):
+        sliders(vae_jax.load(runs / "run"))

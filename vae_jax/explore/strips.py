@@ -9,12 +9,12 @@ from vae_jax.explore.session import Explored
 STEPS, TALL = 11, 128  # images of a strip, and how high each is at least
 
 
-def traversal(model: Explored, z: np.ndarray, latent: int, label: int | None = None) -> np.ndarray:
-    """Images with one latent of a code moved over the aggregate posterior's range, `[STEPS, *shape]` uint8."""
+def traversal(model: Explored, z: np.ndarray, latent: int, label: int | None = None, *, tall: int = TALL) -> np.ndarray:
+    """One latent of a code moved over the aggregate posterior's range, `[STEPS, …]` uint8, each `tall` or higher."""
     known = next(known for known in model.latents if known.index == latent)
     codes = np.repeat(z[None], STEPS, axis=0)
     codes[:, latent] = np.linspace(known.low, known.high, STEPS)
-    return _larger(model.image(codes, label))
+    return larger(model.image(codes, label), tall)
 
 
 def png(images: np.ndarray) -> bytes:
@@ -27,8 +27,9 @@ def gif(images: np.ndarray) -> bytes:
     return _saved([*images, *images[-2:0:-1]], "GIF")
 
 
-def _larger(images: np.ndarray) -> np.ndarray:
-    times = -(-TALL // images.shape[1])
+def larger(images: np.ndarray, tall: int) -> np.ndarray:
+    """Images at the least whole multiple of their size that is as high as `tall`."""
+    times = -(-tall // images.shape[1])
     return images.repeat(times, axis=1).repeat(times, axis=2)
 
 
