@@ -12,13 +12,15 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax import data
 from vae_jax.commands import sweep
 from vae_jax.commands.cli import run_command
 from vae_jax.data import Factors
 from vae_jax.errors import InputError
 from vae_jax.evaluation.metrics import variance_explained
+from vae_jax.losses import LOSSES
 from vae_jax.plots.movement import Cell, Row, moving_rows, swing
-from vae_jax.plots.traversals import decode_means
+from vae_jax.plots.traversals import by_rate, decode_means
 from vae_jax.runs.config import SweepConfig
 from vae_jax.runs.loading import Models
 from vae_jax.training.trained import Trained
@@ -39,30 +41,46 @@ class TraverseConfig(SweepConfig):
 
 
 def main(config: TraverseConfig) -> None:
-    out = config.out or Path("runs") / f"{config.data}-traverse"
+    factors = expected(config)
+    out = config.out or Path("runs") / f"{Path(config.data).name}-traverse"
     shared = {field.name: getattr(config, field.name) for field in fields(SweepConfig)}
     sweep.main(SweepConfig(**{**shared, "out": out, "resume": (out / "config.json").exists()}))
     models = Models(out)
-    trained = [models.read(row, at) for row, at in models.rows() if row["seed"] == config.seed]
-    if not 0 <= config.image < len(trained[0].data.test.x):
-        raise InputError(f"--image {config.image}: expected one of the {len(trained[0].data.test.x)} test images.")
-    rows = [row_of(model, config.image) for model in sorted(trained, key=lambda model: model.row["beta"])]
+    which = [(row, at) for row, at in models.rows() if row["seed"] == config.seed and row["beta"] in config.betas]
+    trained = [models.read(row, at) for row, at in which if not row["diverged"]]
+    if not trained:
+        raise InputError(f"all models of {out} diverged; lower --learning-rate and train them in another --out.")
+    rows = [row_of(model, config.image, factors) for model in sorted(trained, key=lambda model: model.row["beta"])]
     path = moving_rows(rows, out / "traverse.webp", title="Each cell moves one latent of the same image")
     print(f"See {path}.")
 
 
-def row_of(model: Trained, image: int) -> Row:
+def expected(config: TraverseConfig) -> Factors:
+    """The factors of the data; or what cannot be drawn, said before hours of training."""
+    loss = LOSSES.find(config.loss, f"--loss {config.loss}")
+    if "beta" not in loss.hyper or loss.conditional:
+        raise InputError(f"--loss {config.loss}: expected one with a β and without labels, as vae and beta-tc are.")
+    if config.vary or not config.betas:
+        raise InputError("a row is drawn for each of --betas, and nothing else is varied.")
+    found = data.load(config.data, config.manual_dir, size=config.size, skip_broken=config.skip_broken)
+    if found.factors is None:
+        raise InputError(f"--data {config.data} has no known factors; take rooms, sprites or another that has.")
+    if not 0 <= config.image < len(found.test.x):
+        raise InputError(f"--image {config.image}: expected one from 0 to {len(found.test.x) - 1}.")
+    return found.factors
+
+
+def row_of(model: Trained, image: int, factors: Factors) -> Row:
     """The latents of one model, the most informative first."""
-    rates = np.array(model.row["rate_per_latent"])
-    if model.data.factors is None:
-        raise InputError(f"--data {model.data.name} has no known factors; take rooms, sprites or another that has.")
-    explained = variance_explained(*sampled(model, model.data.factors))
+    explained = variance_explained(*sampled(model, factors))
     mean = jnp.asarray(model.encode(model.data.test.x[image : image + 1]).mean[0])
+    order, _ = by_rate(model.row["rate_per_latent"], len(mean))
+    rates = model.row["rate_per_latent"] if len(model.row["rate_per_latent"]) == len(mean) else [np.inf] * len(mean)
     cells = []
-    for latent in np.argsort(-rates, kind="stable"):
+    for latent in order:
         moved = jnp.stack([mean.at[latent].set(value) for value in swing(FRAMES, REACH)])
         images = np.asarray(decode_means(model.recipe, model.params, moved))
-        cells.append(Cell(images, *named(model.data.factors.names, explained[latent], rates[latent])))
+        cells.append(Cell(images, *named(factors.names, explained[latent], rates[latent])))
     lines = (f"rate {model.row['rate']:.1f} nats", f"distortion {model.row['distortion']:,.0f}")
     return Row(f"β = {model.row['beta']:g}", lines, cells)
 

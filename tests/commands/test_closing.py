@@ -38,13 +38,15 @@ def test_what_diverged_and_what_stands_beside_is_in_the_table(monkeypatch):
 @pytest.mark.parametrize(
     ("called", "expected"),
     [
-        ("experiments/train.py", "python experiments/evaluate.py runs/a"),
-        ("/somewhere/bin/vae-jax", "vae-jax evaluate runs/a"),
+        ("experiments/train.py", "python experiments/evaluate.py 'runs/my run'"),
+        ("/somewhere/bin/vae-jax", "vae-jax evaluate 'runs/my run'"),
+        ("/somewhere/my_own.py", "vae-jax evaluate 'runs/my run'"),
     ],
 )
 def test_what_comes_next_is_called_as_this_was(called, expected, monkeypatch):
     monkeypatch.setattr("sys.argv", [called])
-    lines = what_next(Path("runs/a"), images=True, after="train")
+    monkeypatch.chdir(Path(__file__).parents[2])
+    lines = what_next(Path("runs/my run"), images=True, after="train")
     assert expected in lines[1] and "explore" in lines[2]
     assert len(what_next(Path("runs/a"), images=False, after="train")) == 2
     assert what_next(Path("runs/a"), images=False, after="evaluate") == []

@@ -5,6 +5,8 @@ import io
 import json
 import sys
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
@@ -33,7 +35,8 @@ def runs(tmp_path_factory):
         few_codes(patch)
         no_pictures(patch)
         train_command.main(Config(latent=2, out=folder / "run", **SMALL))
-        train_command.main(Config(latent=3, loss="cvae", out=folder / "cvae", **SMALL))
+        train_command.main(Config(latent=3, loss="cvae", prior="label", out=folder / "cvae", **SMALL))
+        train_command.main(Config(latent=3, loss="sparse-rate", out=folder / "points", **SMALL))
         sweep_command.main(SweepConfig(latent=3, betas=(0.5, 4.0), seeds=1, devices=1, out=folder / "sweep", **SMALL))
     return folder
 
@@ -109,11 +112,62 @@ def test_only_the_page_itself_on_this_machine_is_answered(runs):
         ("decode?model=x", "[0, 0]", "invalid literal"),
         ("encode?model=0", "short", "expected 64"),
         ("encode?model=0&test=99999", "", "expected one from 0 to 358"),
+        ("test?model=0&test=-3", "", "expected one from 0 to 358"),
+        ("strip?model=0&latent=99", "[0, 0]", "latent 99: expected one from 0 to 1"),
+        ("decode?model=0", f"[1{'0' * 400}, 0]", ""),
+        ("decode?model=0", "[" * 100_000, ""),
     ],
 )
 def test_bad_input_is_one_plain_line(path, body, said, runs):
     answer = client(runs / "run").post(f"/{path}", content=body)
     assert answer.status_code == 400 and "\n" not in answer.text and said in answer.text
+
+
+def test_a_label_that_does_not_exist_is_refused(runs):
+    page = client(runs / "cvae")
+    for label in ("10", "-1", "99999999999999999999"):
+        answer = page.post(f"/decode?model=0&label={label}", content="[0, 0, 0]")
+        assert answer.status_code == 400 and "expected one from 0 to 9" in answer.text
+    assert "two latents" in page.post("/plane?model=0").text
+
+
+def test_a_prior_of_labels_is_drawn_by_label(runs):
+    page, model = client(runs / "cvae"), vae_jax.load(runs / "cvae")
+    drawn = [page.post(f"/prior?model=0&seed={10**30}&label={label}").json() for label in (0, 7)]
+    assert drawn[0] != drawn[1]
+    expected = model.model.latent_prior(model.params, jnp.int32(7)).sample(jax.random.key(10**30 % 2**32))
+    np.testing.assert_allclose(drawn[1], expected, rtol=1e-5)
+
+
+def test_points_have_a_range_and_no_prior(runs):
+    page = client(runs / "points")
+    about = page.post("/about?model=0").json()
+    assert (about["prior"], about["unit"]) == (False, "variance")
+    assert all(0 <= latent["low"] <= latent["high"] <= 1 for latent in about["latents"])
+    assert "no prior" in page.post("/prior?model=0").text
+
+
+def test_a_body_without_an_end_is_not_read(runs):
+    answer = client(runs / "run").post("/decode?model=0", content=iter([b"[0, 0]"]))
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("preprocess", ["static", "dynamic"])
+def test_a_binary_image_is_shown_as_the_model_saw_it(preprocess, tmp_path, monkeypatch):
+    few_codes(monkeypatch)
+    no_pictures(monkeypatch)
+    train_command.main(Config(preprocess=preprocess, latent=2, out=tmp_path / "run", **SMALL))
+    page, model = client(tmp_path / "run"), vae_jax.load(tmp_path / "run")
+    shown = np.frombuffer(page.post("/test?model=0&test=5").content, np.uint8)
+    assert set(shown.tolist()) == {0, 255}
+    found = page.post("/encode?model=0&test=5").json()["mean"]
+    expected = model.model.encode(model.params, jnp.asarray(shown.reshape(8, 8, 1) / 255, jnp.float32)).mean
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    if preprocess == "dynamic":
+        with pytest.raises(InputError, match="draws no binary images"):
+            write_page(model, tmp_path / "page.html")
+    else:
+        assert '"binary": true' in write_page(model, tmp_path / "page.html").read_text()
 
 
 def test_what_cannot_be_shown_is_refused(runs, tmp_path):
@@ -122,9 +176,9 @@ def test_what_cannot_be_shown_is_refused(runs, tmp_path):
     with pytest.raises(InputError, match="--port 0: expected a whole number of at least 1"):
         explore_command.main(ExploreConfig(run=runs / "run", port=0))
     with pytest.raises(InputError, match=r"expected a name that ends in \.html"):
-        write_page(runs / "run", tmp_path / "page")
+        write_page(vae_jax.load(runs / "run"), tmp_path / "page")
     with pytest.raises(InputError, match="--export knows the dense, linear and conv networks without labels"):
-        write_page(runs / "cvae", tmp_path / "page.html")
+        write_page(vae_jax.load(runs / "cvae"), tmp_path / "page.html")
     np.save(tmp_path / "rows.npy", np.random.RandomState(0).rand(40, 5))
     with pytest.MonkeyPatch.context() as patch:
         few_codes(patch)

@@ -138,11 +138,32 @@ def test_another_beta_is_another_model(opened):
     assert page.locator("#rd circle").count() == 2
     page.locator("#rd circle").first.click()
     until(page, "document.querySelector('select[name=beta]').value === '0.25'")
+    for _ in range(5):  # faster than models open: the last one is shown
+        page.evaluate("document.querySelectorAll('#rd circle').forEach((dot) => dot.dispatchEvent(new Event('click')))")
+    until(page, "location.hash.includes('model=1')")
+    page.wait_for_timeout(500)
+    assert page.input_value("select[name=beta]") == "8" and not page.is_visible("#said")
+
+
+def test_a_model_that_cannot_be_opened_is_said_and_the_one_before_stays(opened, runs):
+    page = opened("sweep")
+    page.route("**/about?model=1", lambda route: route.fulfill(status=400, body="its checkpoint is damaged."))
+    page.select_option("select[name=beta]", "8")
+    page.wait_for_selector("#said:not([hidden])")
+    assert "damaged" in page.inner_text("#said") and page.input_value("select[name=beta]") == "0.25"
+    before = page.evaluate(SUM)
+    first = page.locator(".latent input").first
+    move(page, int(first.get_attribute("id")[1:]), 2.5 if float(first.input_value()) < 0 else -2.5)
+    assert page.evaluate(SUM) != before and not page.is_visible("#said")
+    page.goto(f"http://127.0.0.1:{PORT}/#model=1&z=0,0,0")
+    page.wait_for_selector("#said:not([hidden])")
+    assert "damaged" in page.inner_text("#said")
 
 
 @pytest.mark.parametrize("name", ["run", "conv"])
 def test_the_page_in_a_file_agrees_with_the_model(name, browser, runs, tmp_path):
-    path, model = write_page(runs / name, tmp_path / "page.html"), vae_jax.load(runs / name)
+    model = vae_jax.load(runs / name)
+    path = write_page(model, tmp_path / "page.html")
     context = browser.new_context(offline=True)
     page, asked = context.new_page(), []
     page.on("request", lambda request: asked.append(request.url))

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from scripts import script
 
+from vae_jax.errors import InputError
 from vae_jax.plots.movement import ACCENT, BAR, CELL, Cell, Row, moving_rows, swing
 
 
@@ -26,6 +27,15 @@ def test_images_move_and_words_do_not(tmp_path, channels):
     assert still[where[:, 0].min() - 10, where[:, 1].min() + 10].tolist() == [255] * 3  # white: at its largest
 
 
+@pytest.mark.parametrize(
+    "rows", [[], [Row("β", [], [])], [Row("β", [], [Cell(np.ones((1, 4, 4, 1)), "a", 0, "")] * 200)]]
+)
+def test_what_is_no_picture_is_refused_before_it_is_drawn(rows, tmp_path):
+    with pytest.raises(ValueError, match="expected"):
+        moving_rows(rows, tmp_path / "moving.webp", title="")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_swing_has_no_seam():
     values = swing(40, 2.0)
     assert values[0] == 0 and values.max() == pytest.approx(2) and values.min() == pytest.approx(-2)
@@ -42,3 +52,20 @@ def test_a_swing_has_no_seam():
 )
 def test_a_latent_is_called_by_what_it_follows(explained, rate, expected):
     assert script("traverse").named(("size", "wall_hue"), np.array(explained), rate) == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"loss": "ae"}, "expected one with a β"),
+        ({"loss": "cvae"}, "without labels"),
+        ({"data": "digits"}, "no known factors"),
+        ({"data": "sprites32", "image": -1}, "--image -1"),
+        ({"vary": ("latent=2,3",)}, "nothing else is varied"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said_before_training(flags, said, monkeypatch):
+    traverse = script("traverse")
+    monkeypatch.setattr(traverse.sweep, "main", lambda config: pytest.fail("it trains"))
+    with pytest.raises(InputError, match=said):
+        traverse.main(traverse.TraverseConfig(**flags))

@@ -1,5 +1,6 @@
 """What a command ends with: one table, the same everywhere, where to look, and what to do next."""
 
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -72,12 +73,12 @@ def what_next(out: Path, *, images: bool, after: str) -> list[str]:
       images: whether there is something to look at.
       after: the command that ends.
     """
-    called = Path(sys.argv[0])
-    commands = [name for name in NEXT if name != after and (images or name != "explore")]
-    lines = {
-        (f"python {called.parent / name}.py {out}" if called.suffix == ".py" else f"vae-jax {name} {out}"): NEXT[name]
-        for name in commands
-    }
+    called, folder = Path(sys.argv[0]), shlex.quote(str(out))
+    lines = {}
+    for name in NEXT:
+        if name != after and (images or name != "explore"):
+            script = called.with_name(f"{name}.py")
+            lines[f"python {script} {folder}" if script.is_file() else f"vae-jax {name} {folder}"] = NEXT[name]
     return ["Next:", *table(lines)] if lines else []
 
 

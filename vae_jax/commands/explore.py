@@ -16,8 +16,10 @@ from typing import Annotated
 
 import tyro
 
+from vae_jax.commands.export import chosen
 from vae_jax.errors import InputError
 from vae_jax.hyperparameter import check, declared, whole
+from vae_jax.runs.loading import load
 
 PORTS = declared({"port": whole(8765)})
 
@@ -34,6 +36,8 @@ class ExploreConfig:
     """Whether to open the page in a browser; its address is printed either way."""
     export: Path | None = None
     """Write one model's page into a single .html file instead, weights inside, which needs no server."""
+    which: tuple[str, ...] = ()
+    """The model of a sweep to write, as in --which beta=4 seed=0. Default: the first."""
 
 
 CONFIG = ExploreConfig
@@ -46,8 +50,12 @@ def main(config: ExploreConfig) -> None:
     if config.export is not None:
         from vae_jax.explore.single import write_page
 
-        print(f"{write_page(config.run, config.export)}  {config.export.stat().st_size / 1e6:.2f} MB")
+        model = load(config.run, **chosen(config.which))
+        named = "".join(f", {which.replace('=', ' ')}" for which in config.which)
+        print(f"{write_page(model, config.export, named=named)}  {config.export.stat().st_size / 1e6:.2f} MB")
         return
+    if config.which:
+        raise InputError("--which chooses the model to --export; the page itself has a picker.")
     try:
         import uvicorn
 

@@ -44,7 +44,7 @@ DESCRIPTION = __doc__ or ""
 def main(config: ExportConfig) -> None:
     """Load the model and write it."""
     formats = [FORMATS.find(name, f"--to {name}") for name in config.to]
-    model = load(config.run, **_chosen(config.which))
+    model = load(config.run, **chosen(config.which))
     out = config.out or config.run / "export"
     out.mkdir(parents=True, exist_ok=True)
     for one in formats:
@@ -55,7 +55,7 @@ def main(config: ExportConfig) -> None:
         print(f'uploaded; vae_jax.load("{push(config.run, config.push)}") reads it back.')
 
 
-def _chosen(which: tuple[str, ...]) -> dict[str, Any]:
+def chosen(which: tuple[str, ...]) -> dict[str, Any]:
     """`NAME=VALUE` as the values of a sweep's table: numbers where they are numbers."""
     chosen: dict[str, Any] = {}
     for text in which:

@@ -10,7 +10,7 @@ import numpy as np
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -18,7 +18,7 @@ from vae_jax.errors import InputError
 from vae_jax.explore.session import Explored, Session
 from vae_jax.explore.strips import STEPS, gif, png, traversal
 
-HOST = "127.0.0.1"
+HOST, HTTP = "127.0.0.1", 80  # browsers leave the port out where it is 80
 PAGE = {"": "index.html", "explore.js": "explore.js", "remote.js": "remote.js", "style.css": "style.css"}
 KINDS = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
 MOST = 4_000_000  # bytes of a request: an image of the model's shape
@@ -30,7 +30,8 @@ class Guard:
     """Answers by this machine's own names, and the page itself; sends what keeps the page to itself."""
 
     def __init__(self, app: Any, port: int):
-        self._app, self._hosts = app, {f"{name}:{port}" for name in (HOST, "localhost")}
+        names = (HOST, "localhost")
+        self._app, self._hosts = app, {f"{name}:{port}" for name in names} | set(names if port == HTTP else ())
 
     async def __call__(self, scope: Any, receive: Callable, send: Callable) -> None:
         if scope["type"] != "http":
@@ -38,7 +39,7 @@ class Guard:
             return
         headers = Headers(scope=scope)
         origins = (None, *(f"http://{host}" for host in self._hosts))
-        length = headers.get("content-length", "0")
+        length = headers.get("content-length", "")  # without one, a body may go on for ever
         answer = None
         if headers.get("host") not in self._hosts or headers.get("origin") not in origins:
             answer = PlainTextResponse("this page is for the machine that it runs on.", 403)
@@ -68,12 +69,13 @@ def app_of(session: Session, port: int) -> Starlette:
 
     def asked(function: Callable[[Explored, dict[str, Any], bytes], Response]) -> Callable:
         async def endpoint(request: Request) -> Response:
-            query, body = dict(request.query_params), await request.body()
-            started = time.perf_counter()
+            query, started = dict(request.query_params), time.perf_counter()
             try:  # on the spot: a decoder takes less than the way to a thread and back
-                response = function(session.model(int(query.get("model", 0))), query, body)
-            except (InputError, ValueError, KeyError, TypeError, IndexError) as error:
+                response = function(session.model(int(query.get("model", 0))), query, await request.body())
+            except (InputError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
                 return PlainTextResponse(" ".join(str(error).split()), 400)
+            except ClientDisconnect:
+                return PlainTextResponse("the page went away.", 400)
             response.headers["X-Milliseconds"] = f"{1000 * (time.perf_counter() - started):.2f}"
             return response
 
@@ -83,7 +85,7 @@ def app_of(session: Session, port: int) -> Starlette:
         name = PAGE.get(request.path_params.get("name", ""))
         if name is None:
             return PlainTextResponse("there is no such page.", 404)
-        text = (files("vae_jax.explore") / "page" / name).read_text()
+        text = (files("vae_jax.explore") / "page" / name).read_text(encoding="utf-8")
         return Response(text, media_type=KINDS[name.rsplit(".", 1)[1]])
 
     def models(_: Request) -> Response:
@@ -109,7 +111,7 @@ def _about(model: Explored, query: dict[str, Any], body: bytes) -> Response:
 
 def _decode(model: Explored, query: dict[str, Any], body: bytes) -> Response:
     """Codes to the bytes of their images."""
-    return _bytes(model.image(_codes(model, body)[:STEPS], _label(query)))
+    return _bytes(model.image(_codes(model, body)[:STEPS], _label(model, query)))
 
 
 def _labels(model: Explored, query: dict[str, Any], body: bytes) -> Response:
@@ -121,9 +123,7 @@ def _labels(model: Explored, query: dict[str, Any], body: bytes) -> Response:
 def _encode(model: Explored, query: dict[str, Any], body: bytes) -> Response:
     """The bytes of an image, or the number of a test image, to mean and deviation of its posterior."""
     if "test" in query:
-        index = int(query["test"])
-        if not 0 <= index < len(model.data.test.x):
-            raise InputError(f"test image {index}: expected one from 0 to {len(model.data.test.x) - 1}.")
+        index = _within("test", query, len(model.data.test.x))
         x = model.data.test.x[index : index + 1]
         label = None if model.data.test.y is None else int(model.data.test.y[index])
     else:
@@ -133,7 +133,7 @@ def _encode(model: Explored, query: dict[str, Any], body: bytes) -> Response:
             )
         x = np.frombuffer(body, np.uint8).reshape(1, *model.shape)
         x = x if model.data.train.x.dtype == np.uint8 else (x / 255.0).astype(np.float32)
-        label = _label(query)
+        label = _label(model, query)
     y = np.array([label or 0], np.int32) if model.classes else None
     mean, deviation = model.posterior(x, y)
     return JSONResponse({"mean": mean[0].tolist(), "deviation": deviation[0].tolist(), "label": label})
@@ -141,21 +141,27 @@ def _encode(model: Explored, query: dict[str, Any], body: bytes) -> Response:
 
 def _test(model: Explored, query: dict[str, Any], body: bytes) -> Response:
     """Test images as bytes: one, or the first few."""
-    chosen = [int(query["test"])] if "test" in query else range(model.about()["tests"])
+    every = range(model.about()["tests"])
+    chosen = [_within("test", query, len(model.data.test.x))] if "test" in query else every
     return _bytes(np.stack([model.pixels(index) for index in chosen]))
 
 
 def _prior(model: Explored, query: dict[str, Any], body: bytes) -> Response:
-    return JSONResponse(model.prior_sample(int(query.get("seed", 0))).tolist())
+    if not model.drawn:
+        raise InputError("the codes of this model are held to no prior.")
+    return JSONResponse(model.prior_sample(int(query.get("seed", 0)) % 2**32, _label(model, query)).tolist())
 
 
 def _plane(model: Explored, query: dict[str, Any], body: bytes) -> Response:
-    return _bytes(model.plane(_label(query)))
+    if model.latent != 2:
+        raise InputError(f"a plane has two latents; this model has {model.latent}.")
+    return _bytes(model.plane(_label(model, query)))
 
 
 def _strip(model: Explored, query: dict[str, Any], body: bytes) -> Response:
     """The traversal of one latent as a PNG or GIF to keep."""
-    images = traversal(model, _codes(model, body)[0], int(query["latent"]), _label(query))
+    latent = _within("latent", query, model.latent)
+    images = traversal(model, _codes(model, body)[0], latent, _label(model, query))
     moving = query.get("kind") == "gif"
     return Response(gif(images) if moving else png(images), media_type="image/gif" if moving else "image/png")
 
@@ -179,8 +185,16 @@ def _codes(model: Explored, body: bytes) -> np.ndarray:
     return z
 
 
-def _label(query: dict[str, Any]) -> int | None:
-    return int(query["label"]) if query.get("label") else None
+def _label(model: Explored, query: dict[str, Any]) -> int | None:
+    return _within("label", query, model.classes) if model.classes and query.get("label") else None
+
+
+def _within(name: str, query: dict[str, Any], count: int) -> int:
+    """A number of the query that counts something."""
+    index = int(query[name])
+    if not 0 <= index < count:
+        raise InputError(f"{name} {query[name]:.20}: expected one from 0 to {count - 1}.")
+    return index
 
 
 def _bytes(array: np.ndarray) -> Response:

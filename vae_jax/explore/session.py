@@ -14,6 +14,7 @@ from vae_jax.distributions.continuous import Normal
 from vae_jax.distributions.kl import kl_standard_normal
 from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import setting
+from vae_jax.keys import use
 from vae_jax.runs.loading import Models
 from vae_jax.training.trained import Trained
 from vae_jax.writing import plain
@@ -30,7 +31,8 @@ class Latent:
 
     Attributes:
       index: which it is.
-      rate: mean KL(q(z_j|x) ‖ p(z_j)) over test images, in nats; without a density, the variance of the codes.
+      rate: mean KL(q(z_j|x) ‖ p(z_j)) over test images, in nats; the variance of the codes where it does not split over
+        latents.
       low: the 0.5th percentile of the aggregate posterior.
       high: the 99.5th.
     """
@@ -114,10 +116,20 @@ class Explored(Trained):
         draws = mean + deviation * np.random.RandomState(0).randn(*mean.shape)
         low, high = np.percentile(draws, ENDS, axis=0)
         rate = mean.var(0)
-        if isinstance(self.encode(self.data.test.x[:1], self._label(0)), Normal) and self.model.standard_prior:
+        if self.in_nats:
             rate = np.asarray(kl_standard_normal(jnp.asarray(mean), 2.0 * jnp.log(jnp.asarray(deviation)))).mean(0)
         order = np.argsort(-rate, kind="stable")
         return [Latent(int(j), float(rate[j]), float(low[j]), float(high[j])) for j in order]
+
+    @cached_property
+    def in_nats(self) -> bool:
+        """Whether the rate of each latent is a KL."""
+        return self.model.standard_prior and isinstance(self.encode(self.data.test.x[:1], self._label(0)), Normal)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the codes are held to a prior, so that a draw of it is a code."""
+        return self.recipe.loss.uses_prior
 
     def image(self, z: np.ndarray, label: int | None = None) -> np.ndarray:
         """The mean of p(x|z[, y]) for codes `[n, latent]`, `[n, *shape]` uint8."""
@@ -125,14 +137,14 @@ class Explored(Trained):
         return (255.0 * np.clip(np.asarray(self.decode(z, y)), 0, 1)).round().astype(np.uint8)
 
     def pixels(self, index: int) -> np.ndarray:
-        """A test image as the model sees it, `[*shape]` uint8."""
-        x = self.recipe.seen(jax.random.key(0), self.data.test.x[index : index + 1])
-        return (255.0 * np.clip(np.asarray(x[0]), 0, 1)).round().astype(np.uint8)
+        """A test image as the model sees it, `[*shape]` uint8, from the same key as `encode`."""
+        (key,) = jax.random.split(use(self.experiment.keys.test, "encode"), 1)
+        x = np.asarray(self.recipe.preprocess(key, jnp.asarray(self.data.test.x[index])))
+        return (255.0 * np.clip(x, 0, 1)).round().astype(np.uint8)
 
-    def prior_sample(self, seed: int) -> np.ndarray:
-        """A code of the prior, `[latent]`."""
-        y = jnp.int32(0) if self.classes else None
-        prior = self.model.latent_prior(self.params, y)
+    def prior_sample(self, seed: int, label: int | None = None) -> np.ndarray:
+        """A code of the prior, of p(z|y) where it takes a label, `[latent]`."""
+        prior = self.model.latent_prior(self.params, jnp.int32(label or 0) if self.classes else None)
         return np.asarray(prior.sample(jax.random.key(seed)))
 
     def plane(self, label: int | None = None) -> np.ndarray:
@@ -153,6 +165,8 @@ class Explored(Trained):
                 "latent": self.latent,
                 "latents": [asdict(latent) for latent in self.latents],
                 "classes": self.classes,
+                "prior": self.drawn,
+                "unit": "nats" if self.in_nats else "variance",
                 "tests": min(SHOWN, len(self.data.test.x)),
                 "labels": None if labels is None else [int(y) for y in labels[:CODES]],
                 "codes": mean.tolist() if two else None,

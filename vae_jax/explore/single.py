@@ -10,38 +10,47 @@ from typing import Any
 import jax
 import numpy as np
 
+from vae_jax.data.preprocess import dynamic, static
 from vae_jax.errors import InputError
-from vae_jax.explore.session import PLANE, Session
+from vae_jax.explore.session import PLANE, Explored
 from vae_jax.export.graph import Graph, graphs_of
+from vae_jax.training.trained import Trained
 from vae_jax.writing import plain
 
 MOST = 2_000_000  # parameters: a page of 11 MB
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src blob: data:"
 
 
-def write_page(run: Path, path: Path, model: int = 0) -> Path:
-    """Write the page of a run, or of one model of a sweep.
+def write_page(model: Trained, path: Path, *, named: str = "") -> Path:
+    """Write the page of a model.
 
     Args:
-      run: the folder of the run or sweep.
+      model: of images, as from `vae_jax.load`.
       path: ends in `.html`.
-      model: which of the sweep's.
+      named: what to add to its name, as which one of a sweep it is.
 
     Raises:
       InputError: a model that the page's few operations do not cover, or with too many parameters.
     """
     if path.suffix != ".html":
         raise InputError(f"--export {path}: expected a name that ends in .html.")
-    explored = Session(run).model(model)
+    if not model.experiment.images:
+        raise InputError("--export: the page draws images, and these are rows of features or counts.")
+    explored, preprocess = Explored(model), model.recipe.preprocess
+    if preprocess is dynamic:
+        raise InputError("--export: the page draws no binary images (--preprocess dynamic); open it with a server.")
     graphs = graphs_of(explored, "--export", "open it with a server, without --export")
     count = sum(leaf.size for leaf in jax.tree.leaves(explored.params))
     if count > MOST:
         raise InputError(f"--export: the model has {count:,} parameters; expected at most {MOST:,}.")
-    tests = explored.about()["tests"]
-    images = np.stack([explored.pixels(index) for index in range(tests)])
+    about = explored.about()
+    about |= {"name": f"{about['name']}{named}", "plane": PLANE, "binary": preprocess is static}
+    about["prior"] &= explored.model.standard_prior  # the page draws N(0, I)
+    images = np.stack([explored.pixels(index) for index in range(about["tests"])])
     kept = {
-        "about": {**explored.about(), "plane": PLANE},
+        "about": about,
         "images": _text(images),
+        "starts": [part[: about["tests"]].tolist() for part in explored.codes],
         "graphs": {name: _graph(graph) for name, graph in zip(("encoder", "decoder"), graphs, strict=True)},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,8 +59,13 @@ def write_page(run: Path, path: Path, model: int = 0) -> Path:
 
 
 def _page(kept: str) -> str:
-    parts = {name: (files("vae_jax.explore") / "page" / name).read_text() for name in ("index.html", "style.css")}
-    scripts = [(files("vae_jax.explore") / "page" / name).read_text() for name in ("local.js", "explore.js")]
+    parts = {
+        name: (files("vae_jax.explore") / "page" / name).read_text(encoding="utf-8")
+        for name in ("index.html", "style.css")
+    }
+    scripts = [
+        (files("vae_jax.explore") / "page" / name).read_text(encoding="utf-8") for name in ("local.js", "explore.js")
+    ]
     script = "\n".join(re.sub(r"^import .*$|^export ", "", text, flags=re.M) for text in scripts)
     script = script.replace("globalThis.vaeJaxBackend ?? remote", "backendOf(KEPT)")
     style, policy = (

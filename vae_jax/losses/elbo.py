@@ -158,9 +158,10 @@ def beta_vae(key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any)
 def conditional_negative_elbo(
     key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any
 ) -> tuple[Array, Terms]:
-    """Conditional VAE: the negative ELBO of x given its label, which goes into encoder, decoder and prior.
+    """Conditional VAE: the negative ELBO of x given its label, which goes into encoder and decoder.
 
-    −log p(x|z, y) + β KL(q(z|x, y) ‖ p(z|y)); the label is already bound in `encode` and `decode`.
+    −log p(x|z, y) + β KL(q(z|x, y) ‖ p(z|y)); the label is already bound in `encode`, `decode` and a prior that takes
+    it, as `--prior label` does.
 
     Reference: Sohn, Lee & Yan, *Learning structured output representation using deep conditional generative models*,
     2015.

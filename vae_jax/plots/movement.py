@@ -11,6 +11,7 @@ BAR, CAPTION, TITLE = 6, 50, 44  # heights: of the bar under an image, of its wo
 CLEAR = 0.9  # share of a factor's variance from which a latent counts as that factor
 INK, SOFT, PALE, ACCENT = "#1f2328", "#59636e", "#d8dee4", "#0b7a53"
 MILLISECONDS = 80  # for each frame
+LARGEST = 16_383  # pixels of a WebP
 
 
 class Cell(NamedTuple):
@@ -55,9 +56,15 @@ def moving_rows(rows: Sequence[Row], path: Path, *, title: str) -> Path:
       rows: all with as many frames.
       path: ends in `.webp`; the still takes its name with `.png`.
       title: above.
-    """
-    from PIL import Image
 
+    Raises:
+      ValueError: no rows, rows without cells or with unequal frames, more than fit into a WebP, or another name.
+    """
+    counts = {len(cell.images) for row in rows for cell in row.cells}
+    if path.suffix != ".webp" or len(counts) != 1 or not all(row.cells for row in rows):
+        raise ValueError(f"expected a name in .webp, and rows of cells with as many frames; got {path} and {counts}.")
+    if max(_corner(len(rows), max(len(row.cells) for row in rows))) >= LARGEST:
+        raise ValueError(f"expected fewer models and latents: a WebP has at most {LARGEST} pixels a side.")
     page = _page(rows, title)
     frames = []
     for t in range(len(rows[0].cells[0].images)):
@@ -71,7 +78,6 @@ def moving_rows(rows: Sequence[Row], path: Path, *, title: str) -> Path:
     first, *rest = frames
     how: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": MILLISECONDS, "loop": 0}
     first.save(path, "WEBP", quality=82, method=6, **how)
-    Image.open(path).verify()
     return path
 
 

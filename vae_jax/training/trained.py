@@ -124,7 +124,7 @@ class Trained:
         """How many latents there are."""
         x = jax.ShapeDtypeStruct((1, *self.data.train.x.shape[1:]), self.data.train.x.dtype)
         y = jax.ShapeDtypeStruct((1,), jnp.int32) if self.recipe.loss.conditional else None
-        return jax.eval_shape(self._encode, x, y).mean.shape[1]
+        return jax.eval_shape(lambda x, y: self._encode(x, y).mean, x, y).shape[1]
 
     def _expect(self, name: str, shape: tuple[int, ...], one: tuple[int, ...]) -> None:
         if shape[1:] != tuple(one) or len(shape) != len(one) + 1:

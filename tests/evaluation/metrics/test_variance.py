@@ -52,6 +52,22 @@ def test_other_shapes_are_refused(factors, codes):
         variance_explained(factors, codes)
 
 
-def test_codes_that_are_not_finite_are_refused():
-    with pytest.raises(ValueError, match="NaN or infinity"):
+def test_numbers_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match="codes hold NaN or infinity"):
         variance_explained(FACTORS[:2], [[np.nan], [0.0]])
+    with pytest.raises(ValueError, match="factors hold NaN or infinity"):
+        variance_explained([[np.inf], [0.0]], FACTORS[:2])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_latent_that_is_mostly_at_rest_counts_by_the_rest(sign):
+    """As after a ReLU: all quantiles tie."""
+    active = (np.arange(1000) % 100 == 0).astype(float)[:, None]
+    np.testing.assert_allclose(variance_explained(active, sign * active), [[1]])
+
+
+def test_rounding_is_no_variance():
+    constant = np.full((2734, 1), 1.1227949188291289)
+    np.testing.assert_array_equal(variance_explained(constant, RANDOM.randn(2734, 1)), [[0]])
+    assert variance_explained(FACTORS + 1e12, RANDOM.randn(10_000, 2)).max() < 0.02
+    assert variance_explained(FACTORS[:, :0], FACTORS).shape == (3, 0)

@@ -22,21 +22,25 @@ def variance_explained(factors: ArrayLike, codes: ArrayLike) -> np.ndarray:
       codes: `[n, latent]`, their codes, as posterior means.
 
     Raises:
-      ValueError: other shapes, or codes that are not finite.
+      ValueError: other shapes, or numbers that are not finite.
     """
     factors, codes = np.asarray(factors, float), np.asarray(codes, float)
     if factors.ndim != 2 or codes.ndim != 2 or len(factors) != len(codes) or not len(codes):
         raise ValueError(
             f"expected factors [n, factors] and codes [n, latent] of the same n; got {factors.shape} and {codes.shape}."
         )
-    if not np.isfinite(codes).all():
-        raise ValueError("the codes hold NaN or infinity; expected finite numbers.")
-    total = factors.var(0)
+    for name, values in (("factors", factors), ("codes", codes)):
+        if not np.isfinite(values).all():
+            raise ValueError(f"the {name} hold NaN or infinity; expected finite numbers.")
+    factors = factors - factors[0]  # so that an offset costs no digits
+    varies, total = np.ptp(factors, axis=0) > 0, factors.var(0)
     left = np.tile(total, (codes.shape[1], 1))
     for j, code in enumerate(codes.T):
         edges = np.unique(np.quantile(code, np.arange(1, BINS) / BINS))
-        bins = np.searchsorted(edges, code, side="right")
-        counts = np.maximum(np.bincount(bins), 1)
-        fitted = np.stack([np.bincount(bins, values) / counts for values in factors.T], 1)
+        # Values that tie with an edge have a bin of their own: half of a code may be 0.
+        bins = np.searchsorted(edges, code, side="left") + np.searchsorted(edges, code, side="right")
+        sums = np.zeros((2 * len(edges) + 1, factors.shape[1]))
+        np.add.at(sums, bins, factors)
+        fitted = sums / np.maximum(np.bincount(bins, minlength=len(sums)), 1)[:, None]
         left[j] = ((factors - fitted[bins]) ** 2).mean(0)
-    return np.where(total > 0, np.clip(1 - left / np.where(total > 0, total, 1), 0, 1), 0.0)
+    return np.where(varies, np.clip(1 - left / np.where(varies, total, 1), 0, 1), 0.0)

@@ -5,7 +5,7 @@ import { remote } from "./remote.js";
 const backend = globalThis.vaeJaxBackend ?? remote;
 const $ = (id) => document.getElementById(id);
 const STRIP = 11, IDLE = 120; // images of a strip; milliseconds without a move after which it is drawn anew
-const state = { model: 0, models: [], about: null, z: [], start: [], label: null, chosen: 0, original: null, posterior: null };
+const state = { model: 0, models: [], about: null, z: [], start: [], label: null, chosen: 0, test: 0, original: null, posterior: null };
 let seed = 1, idle = 0;
 
 function say(error) {
@@ -61,7 +61,6 @@ function latest(act) {
       waiting = false;
       try {
         await act();
-        say(null);
       } catch (error) {
         say(error);
       }
@@ -101,6 +100,7 @@ const every = latest(async () => {
 const latentOf = (index) => state.about.latents.find((latent) => latent.index === index);
 
 function limits(latent) {
+  if (!state.about.prior) return [latent.low - 0.2 * (latent.high - latent.low || 1), latent.high + 0.2 * (latent.high - latent.low || 1)];
   const end = Math.max(3, Math.abs(latent.low), Math.abs(latent.high)) * 1.05;
   return [-end, end];
 }
@@ -125,11 +125,11 @@ function sliders() {
       return bar;
     };
     mark("range", latent.low, latent.high);
-    mark("two", -2);
-    mark("two", 2);
+    if (state.about.prior) for (const end of [-2, 2]) mark("two", end);
     mark("posterior", 0, 0).hidden = true;
     const input = Object.assign(document.createElement("input"), { type: "range", id: `z${latent.index}`, min: low, max: high, step: (high - low) / 400 });
     input.addEventListener("input", () => {
+      say(null);
       state.z[latent.index] = Number(input.value);
       choose(latent.index);
       refresh();
@@ -154,7 +154,7 @@ function refresh(moved = true) {
   for (const latent of state.about.latents) {
     const [low, high] = limits(latent), line = $(`z${latent.index}`).closest(".latent"), input = line.querySelector("input");
     if (Number(input.value) !== state.z[latent.index]) input.value = state.z[latent.index];
-    line.querySelector("output").textContent = `${state.z[latent.index].toFixed(2)} · ${latent.rate.toFixed(2)} nats`;
+    line.querySelector("output").textContent = `${state.z[latent.index].toFixed(2)} · ${latent.rate.toFixed(2)} ${state.about.unit}`;
     const bar = line.querySelector(".posterior"), place = (v) => (100 * (Math.min(Math.max(v, low), high) - low)) / (high - low);
     bar.hidden = !state.posterior;
     if (state.posterior) {
@@ -179,22 +179,30 @@ function start(posterior, original, words) {
   refresh();
 }
 
+// What a person asks for: what went wrong with it is said until the next thing is asked.
+
 const guarded = (act) => async (...given) => {
+  say(null);
   try {
     await act(...given);
-    say(null);
   } catch (error) {
     say(error);
   }
 };
 
-const fromTest = guarded(async (index) => {
-  start(await backend.encodeTest(state.model, index), await backend.test(state.model, index), `test image ${index}`);
-});
+async function fromTest(index) {
+  const model = state.model, [posterior, original] = [await backend.encodeTest(model, index), await backend.test(model, index)];
+  if (model !== state.model) return;
+  state.test = index;
+  start(posterior, original, `test image ${index}`);
+}
 
-const fromPixels = guarded(async (pixels, words) => {
-  start(await backend.encode(state.model, pixels, state.label), pixels, words);
-});
+async function fromPixels(pixels, words) {
+  const model = state.model, posterior = await backend.encode(model, pixels, state.label);
+  if (model !== state.model) return;
+  state.test = null;
+  start(posterior, pixels, words);
+}
 
 // An image of any kind, cropped to the middle and resized to the model's shape.
 
@@ -270,14 +278,16 @@ function labels() {
     button.addEventListener("click", () => pick(label));
     return button;
   }));
+  const before = state.label;
   state.label = null;
-  if (state.about.classes) pick(0, false);
+  if (state.about.classes) pick(before !== null && before < state.about.classes ? before : 0, false);
 }
 
 const plane = latest(async () => {
   $("plane").hidden = state.about.latent !== 2;
   if (state.about.latent !== 2) return;
-  const pixels = await backend.plane(state.model, state.label), [height, width, channels] = state.about.shape;
+  const model = state.model, pixels = await backend.plane(model, state.label), [height, width, channels] = state.about.shape;
+  if (model !== state.model) return;
   const across = Math.sqrt(pixels.length / (height * width * channels)), map = $("map"), small = document.createElement("canvas");
   tiled(small, pixels, across * across, across);
   map.width = map.height = 800;
@@ -345,47 +355,61 @@ function pickers() {
   }));
 }
 
-const thumbs = guarded(async () => {
+async function thumbs() {
   const pixels = await backend.tests(state.model), [height, width, channels] = state.about.shape, size = height * width * channels;
   $("thumbs").replaceChildren(...Array.from({ length: pixels.length / size }, (_, i) => {
     const button = document.createElement("button"), canvas = document.createElement("canvas");
     button.title = `test image ${i}`;
     paint(canvas, pixels.subarray(i * size, (i + 1) * size), height, width, channels);
     button.append(canvas);
-    button.addEventListener("click", () => fromTest(i));
+    button.addEventListener("click", () => guarded(fromTest)(i));
     return button;
   }));
-});
+}
 
 // From the first model on
 
-const open = guarded(async (index, kept = null) => {
-  const before = state.about;
-  state.model = index;
-  state.about = await backend.about(index);
+let opened = 0;
+
+async function openModel(index, kept = null) {
+  const mine = ++opened, before = state.about, { label, test } = state, focus = document.activeElement;
+  const about = await backend.about(index).catch((error) => {
+    if (before) pickers(); // they show the model that is still open
+    throw error;
+  });
+  if (mine !== opened) return; // another was asked for meanwhile
+  Object.assign(state, { model: index, about, z: state.z.length === about.latent ? state.z : Array(about.latent).fill(0) });
   document.title = `${state.about.name} · vae_jax`;
   $("name").textContent = state.about.name;
   $("drawing").hidden = state.about.shape[2] !== 1;
+  $("prior").hidden = !state.about.prior;
   pickers();
   curve();
+  const again = focus?.name ? `select[name="${focus.name}"]` : focus?.dataset?.model ? `circle[data-model="${index}"]` : null;
+  if (again) document.querySelector(again)?.focus();
   labels();
   sliders();
   if (!before) await thumbs();
   $("strips").hidden = backend.strip === null;
-  await (before && state.original ? fromPixels(state.original, $("started").textContent) : fromTest(0));
-  if (kept) {
-    if (kept.label !== null && state.about.classes) pick(kept.label, false);
-    state.z = kept.z.length === state.about.latent ? kept.z : state.z;
-    refresh();
-  }
+  await (test === null ? fromPixels(state.original, $("started").textContent) : fromTest(test));
+  if (mine !== opened) return;
+  const wanted = kept ? kept.label : before ? label : null;
+  if (Number.isInteger(wanted) && wanted >= 0 && wanted < state.about.classes) pick(wanted, false);
+  if (kept && kept.z.length === state.about.latent) state.z = kept.z;
+  refresh();
   plane();
   document.body.dataset.ready = "yes";
-});
+}
+
+const open = guarded(openModel);
 
 $("reset").addEventListener("click", () => { state.z = [...state.start]; refresh(); });
-$("prior").addEventListener("click", guarded(async () => { state.posterior = null; state.z = await backend.prior(state.model, seed++); refresh(); }));
-$("random").addEventListener("click", () => fromTest(Math.floor(Math.random() * state.about.tests)));
-$("file").addEventListener("change", (event) => event.target.files[0] && fromFile(event.target.files[0]));
+$("prior").addEventListener("click", guarded(async () => { state.posterior = null; state.z = await backend.prior(state.model, seed++, state.label); refresh(); }));
+$("random").addEventListener("click", () => guarded(fromTest)(Math.floor(Math.random() * state.about.tests)));
+$("file").addEventListener("change", async (event) => {
+  if (event.target.files[0]) await fromFile(event.target.files[0]);
+  event.target.value = ""; // so that the same file can be chosen again
+});
 for (const kind of ["png", "gif"]) {
   $(kind).addEventListener("click", guarded(async () => {
     const link = document.createElement("a");
@@ -414,5 +438,6 @@ guarded(async () => {
   const kept = z.length && z.every(Number.isFinite) ? { z, label: hash.has("label") ? Number(hash.get("label")) : null } : null;
   state.models = await backend.models();
   const index = Number(hash.get("model") ?? 0);
-  await open(index >= 0 && index < state.models.length ? index : 0, kept);
+  await openModel(Number.isInteger(index) && index >= 0 && index < state.models.length ? index : 0, kept);
 })();
+addEventListener("hashchange", () => location.reload()); // a link that was pasted

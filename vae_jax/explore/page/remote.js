@@ -1,7 +1,9 @@
 // What the page asks of the server. Each returns bytes or JSON; an error is one plain line.
 
 async function ask(name, query, body) {
-  const found = await fetch(`${name}?${new URLSearchParams(query)}`, { method: "POST", body });
+  const found = await fetch(`${name}?${new URLSearchParams(query)}`, { method: "POST", body: body ?? "" }).catch(() => {
+    throw new Error("the server does not answer; is explore.py still running?");
+  });
   if (!found.ok) throw new Error(await found.text());
   return found;
 }
@@ -18,7 +20,7 @@ export const remote = {
   encode: async (model, pixels, label) => (await ask("encode", { model, ...labelled(label) }, pixels)).json(),
   tests: async (model) => bytes(await ask("test", { model })),
   test: async (model, test) => bytes(await ask("test", { model, test })),
-  prior: async (model, seed) => (await ask("prior", { model, seed })).json(),
+  prior: async (model, seed, label) => (await ask("prior", { model, seed, ...labelled(label) })).json(),
   plane: async (model, label) => bytes(await ask("plane", { model, ...labelled(label) })),
   strip: async (model, z, latent, kind, label) =>
     (await ask("strip", { model, latent, kind, ...labelled(label) }, JSON.stringify(z))).blob(),
