@@ -1,4 +1,4 @@
-"""The Python of README, CONTRIBUTING and docs runs as it stands, and the table of βs is the converter's."""
+"""README, CONTRIBUTING and docs/: their Python runs, links lead somewhere, and tables are what the code says."""
 
 import json
 import re
@@ -24,11 +24,24 @@ def blocks(name: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
 
 
-BLOCKS = [*blocks("README.md"), *blocks("docs/beta.md")]
+PAGES = [
+    "README.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md") if path.name != "reference.md"),
+]
+BLOCKS = [pytest.param(block, id=f"{page}-{index}") for page in PAGES for index, block in enumerate(blocks(page))]
 
 
 def test_there_are_blocks():
-    assert len(BLOCKS) >= 2
+    assert len(BLOCKS) >= 15
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_to_files(page):
+    """Links and pictures within the project; those to the internet are left alone."""
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.DOTALL)
+    links = re.findall(r"\]\(([^)#\s]+)", text) + re.findall(r'(?:src|srcset|href)="([^"#]+)"', text)
+    for link in links:
+        assert "://" in link or ((ROOT / page).parent / link).exists(), f"{page}: {link}"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +55,7 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[0])
+@pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("epochs", [1, pytest.param(None, marks=pytest.mark.slow)], ids=["one epoch", "as it stands"])
 def test_block_runs(block, epochs, folder, monkeypatch):
     """Quickly, with one epoch in the place of each number of epochs in it."""
@@ -81,4 +94,4 @@ def test_figures_of_speed_are_those_of_a_committed_run(name, monkeypatch):
     run = json.loads((ROOT / "docs" / "benchmark" / f"{name}.json").read_text())
     tables = script("benchmark").markdown(run)
     assert run["repeats"] >= 5 and len(tables.splitlines()) > 5
-    assert tables in (ROOT / "README.md").read_text()
+    assert tables in (ROOT / "docs" / "performance.md").read_text()

@@ -3,21 +3,31 @@
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def conf():
-    spec = importlib.util.spec_from_file_location("site_conf", ROOT / "docs" / "conf.py")
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"site_{name}", ROOT / "docs" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     kept = list(sys.path)
     spec.loader.exec_module(module)
     sys.path[:] = kept
     return module
+
+
+@pytest.fixture(scope="module")
+def conf():
+    return loaded("conf")
+
+
+def test_the_page_of_parts_is_that_of_the_tables():
+    """`python docs/parts.py` writes it again."""
+    assert loaded("parts").page() == (ROOT / "docs" / "parts.md").read_text()
 
 
 def test_every_public_package_has_a_page(conf):
