@@ -22,6 +22,7 @@ import tyro
 from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
 from vae_jax.explore.single import write_page
+from vae_jax.runs.loading import load
 
 MOVE = """async ([latent, value]) => {
   const slider = document.getElementById(`z${latent}`), was = document.body.dataset.shown, begun = performance.now();
@@ -59,7 +60,7 @@ def main(config: Config) -> None:
                 await_server(port)
                 print(f"{run}, served: {words(moved(browser.new_page(), address, config.moves))}")
                 server.terminate()
-            page = write_page(run, Path(folder) / "page.html")
+            page = write_page(load(run), Path(folder) / "page.html")
             print(f"{run}, in a file: {words(moved(browser.new_page(), page.as_uri(), config.moves))}")
         browser.close()
 

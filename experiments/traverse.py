@@ -5,7 +5,6 @@ as it swings from −2 to 2 while the others stay at their posterior mean. Below
 R² of that factor fitted on the latent alone. Models that the folder holds already are only drawn again.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from vae_jax.commands import sweep
 from vae_jax.commands.cli import run_command
 from vae_jax.data import Factors
 from vae_jax.errors import InputError
-from vae_jax.evaluation.metrics import variance_explained
+from vae_jax.evaluation.metrics import draw_codes, followed, variance_explained
 from vae_jax.losses import LOSSES
 from vae_jax.plots.movement import Cell, Row, moving_rows, swing
 from vae_jax.plots.traversals import by_rate, decode_means
@@ -25,9 +24,8 @@ from vae_jax.runs.config import SweepConfig
 from vae_jax.runs.loading import Models
 from vae_jax.training.trained import Trained
 
-UNUSED, MIXED = 0.1, 0.5  # nats of rate below which a latent is unused; R² below which it follows nothing
+UNUSED = 0.1  # nats of rate below which a latent is
 FRAMES, REACH = 40, 2.0
-EXAMPLES = 10_000  # that the R² is of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +70,8 @@ def expected(config: TraverseConfig) -> Factors:
 
 def row_of(model: Trained, image: int, factors: Factors) -> Row:
     """The latents of one model, the most informative first."""
-    explained = variance_explained(*sampled(model, factors))
+    explained = variance_explained(*draw_codes(lambda x: model.encode(x).mean, factors))
+    follows = followed(factors.names, explained)
     mean = jnp.asarray(model.encode(model.data.test.x[image : image + 1]).mean[0])
     order, _ = by_rate(model.row["rate_per_latent"], len(mean))
     rates = model.row["rate_per_latent"] if len(model.row["rate_per_latent"]) == len(mean) else [np.inf] * len(mean)
@@ -80,27 +79,15 @@ def row_of(model: Trained, image: int, factors: Factors) -> Row:
     for latent in order:
         moved = jnp.stack([mean.at[latent].set(value) for value in swing(FRAMES, REACH)])
         images = np.asarray(decode_means(model.recipe, model.params, moved))
-        cells.append(Cell(images, *named(factors.names, explained[latent], rates[latent])))
+        cells.append(Cell(images, *named(follows[latent], rates[latent])))
     lines = (f"rate {model.row['rate']:.1f} nats", f"distortion {model.row['distortion']:,.0f}")
     return Row(f"β = {model.row['beta']:g}", lines, cells)
 
 
-def sampled(model: Trained, factors: Factors) -> tuple[np.ndarray, np.ndarray]:
-    """Factors and posterior means of images drawn from the grid."""
-    places = np.random.RandomState(0).randint(0, factors.total, EXAMPLES)
-    images = np.concatenate([factors.images(place, place + 1) for place in places])
-    means = [np.asarray(model.encode(part).mean) for part in np.split(images, 10)]
-    return np.stack(np.unravel_index(places // factors.copies, factors.sizes), 1), np.concatenate(means)
-
-
-def named(names: Sequence[str], explained: np.ndarray, rate: float) -> tuple[str, float, str]:
-    """What a latent is called, the share of the factor that it explains, and the words for that share."""
-    best = int(np.argmax(explained))
-    share = float(explained[best])
-    if rate < UNUSED:
-        return "unused", 0.0, ""
-    name = names[best].replace("_", " ")
-    return (name if share >= MIXED else "mixed"), share, f"R² {share:.2f}"
+def named(follows: tuple[str, float], rate: float) -> tuple[str, float, str]:
+    """What a latent is called, the share of a factor that it explains, and the words for that share."""
+    name, share = follows
+    return ("unused", 0.0, "") if rate < UNUSED else (name or "mixed", share, f"R² {share:.2f}")
 
 
 if __name__ == "__main__":

@@ -50,9 +50,18 @@ def test_is_kept_with_its_pictures(path):
     outputs = [output for cell in cells for output in cell.outputs]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert all(output.output_type != "error" and output.get("name") != "stderr" for output in outputs)
-    shown = sum("Image(" in cell.source for cell in cells)
+    shown = sum("Image(" in cell.source or "sliders(" in cell.source for cell in cells)
     assert shown >= 2 and shown == sum("image/png" in output.get("data", {}) for output in outputs)
-    assert path.stat().st_size < 500_000
+    assert path.stat().st_size < 800_000 and "widgets" not in notebook.metadata
+
+
+@each
+def test_opens_with_the_picture_that_it_reaches_and_installs_itself_where_it_must(path):
+    first, second, *_ = nbformat.read(path, 4).cells
+    assert (
+        f"(pictures/{path.stem[0]}.png)" in first.source and (path.parent / "pictures" / f"{path.stem[0]}.png").exists()
+    )
+    assert "%pip install" in second.source and second.source.index("find_spec") < second.source.index("%pip")
 
 
 def test_there_are_six():

@@ -42,16 +42,11 @@ def test_a_swing_has_no_seam():
     assert abs(values[-1] - values[0]) == pytest.approx(abs(values[1] - values[0]), rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("explained", "rate", "expected"),
-    [
-        ([0.1, 0.95], 2.0, ("wall hue", 0.95, "R² 0.95")),
-        ([0.4, 0.3], 2.0, ("mixed", 0.4, "R² 0.40")),
-        ([0.1, 0.95], 0.05, ("unused", 0.0, "")),
-    ],
-)
-def test_a_latent_is_called_by_what_it_follows(explained, rate, expected):
-    assert script("traverse").named(("size", "wall_hue"), np.array(explained), rate) == expected
+def test_a_latent_is_called_by_what_it_follows():
+    named = script("traverse").named
+    assert named(("wall hue", 0.95), 2.0) == ("wall hue", 0.95, "R² 0.95")
+    assert named(("", 0.4), 2.0) == ("mixed", 0.4, "R² 0.40")
+    assert named(("wall hue", 0.95), 0.05) == ("unused", 0.0, "")
 
 
 @pytest.mark.parametrize(

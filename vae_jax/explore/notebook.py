@@ -64,7 +64,7 @@ def sliders(model: Trained, *, image: int = 0) -> Any:
         """As widgets where a kernel answers, as a picture elsewhere."""
 
         def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-            bundle = super()._repr_mimebundle_(**kwargs)
+            bundle: Any = super()._repr_mimebundle_(**kwargs)
             return {**bundle, "image/png": base64.b64encode(still).decode()}
 
     return Sliders([shown, ipywidgets.VBox(rows)])

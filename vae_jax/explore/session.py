@@ -13,6 +13,7 @@ from vae_jax.distributions.base import mean_of, over_batch, variance_of
 from vae_jax.distributions.continuous import Normal
 from vae_jax.distributions.kl import kl_standard_normal
 from vae_jax.errors import InputError
+from vae_jax.evaluation.metrics import draw_codes, followed, variance_explained
 from vae_jax.evaluation.populations import setting
 from vae_jax.keys import use
 from vae_jax.runs.loading import Models
@@ -35,12 +36,16 @@ class Latent:
         latents.
       low: the 0.5th percentile of the aggregate posterior.
       high: the 99.5th.
+      follows: the factor that it explains most of, where factors are known and that is half of one or more.
+      share: the R² of that.
     """
 
     index: int
     rate: float
     low: float
     high: float
+    follows: str = ""
+    share: float = 0.0
 
 
 class Session:
@@ -119,7 +124,16 @@ class Explored(Trained):
         if self.in_nats:
             rate = np.asarray(kl_standard_normal(jnp.asarray(mean), 2.0 * jnp.log(jnp.asarray(deviation)))).mean(0)
         order = np.argsort(-rate, kind="stable")
-        return [Latent(int(j), float(rate[j]), float(low[j]), float(high[j])) for j in order]
+        return [Latent(int(j), float(rate[j]), float(low[j]), float(high[j]), *self._follows[j]) for j in order]
+
+    @cached_property
+    def _follows(self) -> list[tuple[str, float]]:
+        """For each latent the factor that it follows, and the R²."""
+        factors = self.data.factors
+        if factors is None or self.classes:
+            return [("", 0.0)] * self.latent
+        explained = variance_explained(*draw_codes(lambda x: self.posterior(x)[0], factors, n=CODES))
+        return followed(factors.names, explained)
 
     @cached_property
     def in_nats(self) -> bool:

@@ -5,7 +5,8 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import KBinsDiscretizer
 
-from vae_jax.evaluation.metrics import noise, perfect, variance_explained
+from vae_jax.data import Factors
+from vae_jax.evaluation.metrics import draw_codes, followed, noise, perfect, variance_explained
 
 NAMES, SIZES = ("hue", "size", "shape"), (10, 8, 4)
 RANDOM = np.random.RandomState(3)
@@ -71,3 +72,17 @@ def test_rounding_is_no_variance():
     np.testing.assert_array_equal(variance_explained(constant, RANDOM.randn(2734, 1)), [[0]])
     assert variance_explained(FACTORS + 1e12, RANDOM.randn(10_000, 2)).max() < 0.02
     assert variance_explained(FACTORS[:, :0], FACTORS).shape == (3, 0)
+
+
+def test_a_latent_is_named_by_the_factor_that_it_follows():
+    explained = [[0.1, 0.95], [0.4, 0.3]]
+    assert followed(("size", "wall_hue"), explained) == [("wall hue", 0.95), ("", 0.4)]
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_codes_are_drawn_with_the_factors_of_their_images(copies):
+    """Of images that are their own place in the grid."""
+    grid = Factors(NAMES, SIZES, lambda start, stop: np.arange(start, stop).reshape(-1, 1, 1, 1), copies)
+    factors, codes = draw_codes(lambda x: x.reshape(-1, 1) // copies, grid, n=2500)
+    np.testing.assert_array_equal(np.ravel_multi_index(tuple(factors.T), SIZES), codes[:, 0])
+    assert len(np.unique(codes)) > 0.99 * np.prod(SIZES)

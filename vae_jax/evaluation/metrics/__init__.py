@@ -5,11 +5,11 @@
 A new score is a new file in this folder with `@register`, found automatically.
 """
 
-from vae_jax.evaluation.metrics.representation import represent
+from vae_jax.evaluation.metrics.representation import draw_codes, represent
 from vae_jax.evaluation.metrics.scoring import Scored, quick, scores
 from vae_jax.evaluation.metrics.table import SCORES, Representation, Score, noise, perfect, register, score_names
 from vae_jax.evaluation.metrics.udr import Agreement, unsupervised_ranking
-from vae_jax.evaluation.metrics.variance import variance_explained
+from vae_jax.evaluation.metrics.variance import followed, variance_explained
 
 __all__ = [
     "SCORES",
@@ -17,6 +17,8 @@ __all__ = [
     "Representation",
     "Score",
     "Scored",
+    "draw_codes",
+    "followed",
     "noise",
     "perfect",
     "quick",

@@ -1,5 +1,6 @@
 """The posteriors of a trained model on the whole grid of a data set's factors."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,12 +12,13 @@ from jax import Array
 from vae_jax.data.table import Factors
 from vae_jax.distributions.continuous import Normal
 from vae_jax.errors import InputError
-from vae_jax.evaluation.metrics.table import Representation
+from vae_jax.evaluation.metrics.table import TRAIN, Representation
 from vae_jax.models.vae import Params
 from vae_jax.progress import in_parts
 from vae_jax.training.recipe import Recipe
 
 CHUNK = 4096  # images on the device at a time
+CALL = 1000  # of those that are drawn
 
 
 def represent(
@@ -50,6 +52,23 @@ def represent(
         posterior if isinstance(posterior, Normal) else None,
         factors.aside,
     )
+
+
+def draw_codes(
+    encode: Callable[[np.ndarray], np.ndarray], factors: Factors, *, n: int = TRAIN, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Factors `[n, factors]` and codes `[n, latent]` of images drawn from the grid; the rest of it is not encoded.
+
+    Args:
+      encode: images `[n, height, width, channels]` -> codes `[n, latent]`.
+      factors: those of the data set, `data.load(name).factors`.
+      n: how many.
+      seed: of the draw, with replacement.
+    """
+    places = np.random.RandomState(seed).randint(0, factors.total, n)
+    images = np.concatenate([factors.images(place, place + 1) for place in places])
+    codes = [np.asarray(encode(part)) for part in np.split(images, range(CALL, n, CALL))]
+    return np.stack(np.unravel_index(places // factors.copies, factors.sizes), 1), np.concatenate(codes)
 
 
 @partial(jax.jit, static_argnums=0)

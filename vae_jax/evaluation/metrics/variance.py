@@ -1,9 +1,12 @@
 """Which factor a latent follows: the share of each factor's variance that one latent explains."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jax.typing import ArrayLike
 
 BINS = 50  # of a latent, with as many examples in each
+FOLLOWED = 0.5  # the share of a factor's variance from which a latent is said to follow it
 
 
 def variance_explained(factors: ArrayLike, codes: ArrayLike) -> np.ndarray:
@@ -24,23 +27,38 @@ def variance_explained(factors: ArrayLike, codes: ArrayLike) -> np.ndarray:
     Raises:
       ValueError: other shapes, or numbers that are not finite.
     """
-    factors, codes = np.asarray(factors, float), np.asarray(codes, float)
-    if factors.ndim != 2 or codes.ndim != 2 or len(factors) != len(codes) or not len(codes):
+    v, z = np.asarray(factors, float), np.asarray(codes, float)
+    if v.ndim != 2 or z.ndim != 2 or len(v) != len(z) or not len(z):
         raise ValueError(
-            f"expected factors [n, factors] and codes [n, latent] of the same n; got {factors.shape} and {codes.shape}."
+            f"expected factors [n, factors] and codes [n, latent] of the same n; got {v.shape} and {z.shape}."
         )
-    for name, values in (("factors", factors), ("codes", codes)):
+    for name, values in (("factors", v), ("codes", z)):
         if not np.isfinite(values).all():
             raise ValueError(f"the {name} hold NaN or infinity; expected finite numbers.")
-    factors = factors - factors[0]  # so that an offset costs no digits
-    varies, total = np.ptp(factors, axis=0) > 0, factors.var(0)
-    left = np.tile(total, (codes.shape[1], 1))
-    for j, code in enumerate(codes.T):
+    v = v - v[0]  # so that an offset costs no digits
+    varies, total = np.ptp(v, axis=0) > 0, v.var(0)
+    left = np.tile(total, (z.shape[1], 1))
+    for j, code in enumerate(z.T):
         edges = np.unique(np.quantile(code, np.arange(1, BINS) / BINS))
         # Values that tie with an edge have a bin of their own: half of a code may be 0.
         bins = np.searchsorted(edges, code, side="left") + np.searchsorted(edges, code, side="right")
-        sums = np.zeros((2 * len(edges) + 1, factors.shape[1]))
-        np.add.at(sums, bins, factors)
+        sums = np.zeros((2 * len(edges) + 1, v.shape[1]))
+        np.add.at(sums, bins, v)
         fitted = sums / np.maximum(np.bincount(bins, minlength=len(sums)), 1)[:, None]
-        left[j] = ((factors - fitted[bins]) ** 2).mean(0)
+        left[j] = ((v - fitted[bins]) ** 2).mean(0)
     return np.where(varies, np.clip(1 - left / np.where(varies, total, 1), 0, 1), 0.0)
+
+
+def followed(names: Sequence[str], explained: ArrayLike) -> list[tuple[str, float]]:
+    """For each latent the factor that it explains most of, in words, and its R²; no name below one half.
+
+    Args:
+      names: those of the factors.
+      explained: as from `variance_explained`.
+    """
+    found = []
+    for shares in np.asarray(explained):
+        best = int(shares.argmax())
+        word = names[best].replace("_", " ") if shares[best] >= FOLLOWED else ""
+        found.append((word, float(shares[best])))
+    return found

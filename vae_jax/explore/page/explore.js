@@ -113,6 +113,10 @@ function sliders() {
     const place = (value) => `${(100 * (value - low)) / (high - low)}%`;
     const name = document.createElement("label");
     name.textContent = `z${latent.index}`;
+    if (latent.follows) {
+      const follows = Object.assign(document.createElement("small"), { textContent: latent.follows, title: `explains ${Math.round(100 * latent.share)} % of the variance of this factor` });
+      name.append(follows);
+    }
     name.htmlFor = `z${latent.index}`;
     const track = document.createElement("div");
     track.className = "track";
