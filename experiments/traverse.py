@@ -1,6 +1,6 @@
 """What β is for, as a moving picture: one model for each β, and in each cell one latent of it swinging.
 
-Trains a convolutional β-VAE for each of --betas on coloured rooms, offline, and draws every latent of a test image
+Trains a convolutional β-TCVAE for each of --betas on coloured rooms, offline, and draws every latent of a test image
 as it swings from −2 to 2 while the others stay at their posterior mean. Below each: the factor that it follows, and the
 R² of that factor fitted on the latent alone. Models that the folder holds already are only drawn again.
 """
@@ -32,8 +32,12 @@ FRAMES, REACH = 40, 2.0
 class TraverseConfig(SweepConfig):
     data: str = "rooms"
     model: str = "conv"
+    loss: str = "beta-tc"
     betas: tuple[float, ...] = (1.0, 8.0)
     seeds: int = 1
+    epochs: int | None = 12
+    batch_size: int = 64
+    schedule: str = "cosine"
     image: int = 0
     """Which test image."""
 
