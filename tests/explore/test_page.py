@@ -139,7 +139,9 @@ def test_another_beta_is_another_model(opened):
     page.locator("#rd circle").first.click()
     until(page, "document.querySelector('select[name=beta]').value === '0.25'")
     for _ in range(5):  # faster than models open: the last one is shown
-        page.evaluate("document.querySelectorAll('#rd circle').forEach((dot) => dot.dispatchEvent(new Event('click')))")
+        page.evaluate(
+            "[0, 1].forEach((m) => document.querySelector(`#rd [data-model='${m}']`).dispatchEvent(new Event('click')))"
+        )
     until(page, "location.hash.includes('model=1')")
     page.wait_for_timeout(500)
     assert page.input_value("select[name=beta]") == "8" and not page.is_visible("#said")

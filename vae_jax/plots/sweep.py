@@ -68,7 +68,8 @@ def rate_distortion(
     )
     axis.grid(alpha=0.3)
     axis.margins(x=0.12, y=0.12)
-    axis.legend(fontsize="small")
+    if axis.get_legend_handles_labels()[0]:  # models without a rate leave nothing to name
+        axis.legend(fontsize="small")
     return save(figure, path)
 
 

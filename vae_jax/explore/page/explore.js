@@ -317,7 +317,7 @@ function curve() {
   if (rows.length < 2) return;
   const span = (name) => [Math.min(...rows.map((row) => row[name])), Math.max(...rows.map((row) => row[name]))];
   const [[r0, r1], [d0, d1]] = [span("rate"), span("distortion")];
-  const x = (rate) => 40 + (260 * (rate - r0)) / (r1 - r0 || 1), y = (distortion) => 190 - (170 * (distortion - d0)) / (d1 - d0 || 1);
+  const x = (rate) => 52 + (248 * (rate - r0)) / (r1 - r0 || 1), y = (distortion) => 190 - (170 * (distortion - d0)) / (d1 - d0 || 1);
   const make = (kind, how, text = "") => Object.assign(document.createElementNS("http://www.w3.org/2000/svg", kind), { textContent: text, how }) ;
   const nodes = rows.map((row) => {
     const dot = make("circle");
@@ -335,6 +335,7 @@ function curve() {
     node.setAttribute("y", top);
     return node;
   });
+  nodes.sort((one, other) => one.classList.contains("on") - other.classList.contains("on")); // the open model on top
   $("rd").replaceChildren(...written, ...nodes);
 }
 
