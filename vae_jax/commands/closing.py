@@ -15,6 +15,7 @@ WORDS = {
     "rate": "rate, KL(q ‖ p)",
     "active_units": "active units",
     "negative_log_likelihood": "−log p(x)",
+    "dimension_wise_kl": "dimension-wise KL",
 }
 NEXT = {
     "evaluate": "log p(x), and more",
@@ -52,7 +53,7 @@ def table_of_settings(
         columns.append(column | ({"diverged": f"{entry['diverged']} of {entry['seeds']}"} if some_diverged else {}))
     names = list(columns[0])
     columns += [{chosen[0]: heading, **texts} for heading, texts in (beside or {}).items()]
-    label = max(len(_worded(name)) for name in names)
+    label = max(len(worded(name)) for name in names)
     cell = max(len(text) for column in columns for text in column.values()) + GAP
     fit = max(1, (shutil.get_terminal_size().columns - INDENT - label) // cell)
     each = -(-len(columns) // -(-len(columns) // fit))  # as many in each block
@@ -61,7 +62,7 @@ def table_of_settings(
         lines += [""] * bool(start)
         for name in names:
             cells = "".join(f"{column.get(name, ''):>{cell}}" for column in columns[start : start + each])
-            lines.append(f"{'':{INDENT}}{_worded(name):<{label}}{cells}".rstrip())
+            lines.append(f"{'':{INDENT}}{worded(name):<{label}}{cells}".rstrip())
     return lines
 
 
@@ -82,7 +83,8 @@ def what_next(out: Path, *, images: bool, after: str) -> list[str]:
     return ["Next:", *table(lines)] if lines else []
 
 
-def _worded(name: str) -> str:
+def worded(name: str) -> str:
+    """A measure or a choice as it is called."""
     return WORDS.get(name, name.replace("_", " "))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vae_jax import plots
-from vae_jax.commands.closing import table, table_of_settings
+from vae_jax.commands.closing import table, table_of_settings, worded
 from vae_jax.evaluation.metrics.table import score_names
 from vae_jax.evaluation.populations import Row, about_intervals
 from vae_jax.runs import assess
@@ -32,7 +32,7 @@ def report_run(measures: dict[str, Any], title: str) -> str:
     for name in assess.TERMS:
         if name in aggregate:
             mean, error = aggregate[name]
-            rows[name.replace("_", " ")] = f"{mean:.3f} ± {error:.3f} nats over {aggregate['data_size']:,} posteriors"
+            rows[worded(name)] = f"{mean:.3f} ± {error:.3f} nats over {aggregate['data_size']:,} posteriors"
     if "mutual_information" in aggregate and aggregate["log_data_size"] - aggregate["mutual_information"][0] < NEAR_CAP:
         rows["mutual information"] += " (ln N, the most there can be: every code tells its image)"
     quality = measures["sample_quality"]
