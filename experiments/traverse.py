@@ -5,6 +5,7 @@ as it swings from −2 to 2 while the others stay at their posterior mean. Below
 R² of that factor fitted on the latent alone. Models that the folder holds already are only drawn again.
 """
 
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 from vae_jax import data
 from vae_jax.commands import sweep
 from vae_jax.commands.cli import run_command
+from vae_jax.commands.devices import devices_of
 from vae_jax.data import Factors
 from vae_jax.errors import InputError
 from vae_jax.evaluation.metrics import draw_codes, followed, variance_explained
@@ -43,6 +45,7 @@ class TraverseConfig(SweepConfig):
 
 
 def main(config: TraverseConfig) -> None:
+    devices_of(config, by_default=os.cpu_count() or 1)  # before the data, which may be drawn on them
     factors = expected(config)
     out = config.out or Path("runs") / f"{Path(config.data).name}-traverse"
     shared = {field.name: getattr(config, field.name) for field in fields(SweepConfig)}

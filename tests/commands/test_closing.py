@@ -41,6 +41,7 @@ def test_what_diverged_and_what_stands_beside_is_in_the_table(monkeypatch):
         ("experiments/train.py", "python experiments/evaluate.py 'runs/my run'"),
         ("/somewhere/bin/vae-jax", "vae-jax evaluate 'runs/my run'"),
         ("/somewhere/my_own.py", "vae-jax evaluate 'runs/my run'"),
+        ("", "vae-jax evaluate 'runs/my run'"),
     ],
 )
 def test_what_comes_next_is_called_as_this_was(called, expected, monkeypatch):

@@ -209,6 +209,8 @@ def test_sliders_of_a_notebook_draw_what_the_model_decodes(runs, name):
 
 
 def test_sliders_say_what_they_need(runs, monkeypatch):
+    with pytest.raises(InputError, match="expected one from 0 to 358"):
+        sliders(vae_jax.load(runs / "run"), image=359)
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     with pytest.raises(InputError, match="pip install ipywidgets"):
         sliders(vae_jax.load(runs / "run"))

@@ -125,6 +125,8 @@ def test_a_slider_a_key_and_a_drawing_move_what_they_should(opened, tmp_path):
     page.set_input_files("#file", tmp_path / "words.png")
     page.wait_for_selector("#said:not([hidden])")
     assert "words.png is no image" in page.inner_text("#said")
+    page.click("#reset")
+    assert not page.is_visible("#said")
     with page.expect_download() as kept:
         page.click("#gif")
     assert kept.value.suggested_filename.endswith(".gif")

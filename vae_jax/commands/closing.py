@@ -78,8 +78,9 @@ def what_next(out: Path, *, images: bool, after: str) -> list[str]:
     lines = {}
     for name in NEXT:
         if name != after and (images or name != "explore"):
-            script = called.with_name(f"{name}.py")
-            lines[f"python {script} {folder}" if script.is_file() else f"vae-jax {name} {folder}"] = NEXT[name]
+            script = called.parent / f"{name}.py"
+            here = called.suffix == ".py" and script.is_file()
+            lines[f"python {script} {folder}" if here else f"vae-jax {name} {folder}"] = NEXT[name]
     return ["Next:", *table(lines)] if lines else []
 
 

@@ -26,7 +26,7 @@ def devices_of(config: Config, *, by_default: int) -> tuple[Any, ...]:
     if config.coordinator is None and (config.processes, config.process) != (None, None):
         raise InputError("--processes and --process go with --coordinator address:port; give it too.")
     wanted = config.devices or by_default
-    if wanted > 1:
+    if wanted > 1 and jax.config.jax_num_cpu_devices != wanted:  # once is enough, and only once is allowed
         jax.config.update("jax_num_cpu_devices", wanted)
     if config.distributed or config.coordinator:
         hosts.join(config.coordinator, config.processes, config.process)

@@ -19,7 +19,7 @@ import tyro
 from vae_jax.commands.export import chosen
 from vae_jax.errors import InputError
 from vae_jax.hyperparameter import check, declared, whole
-from vae_jax.runs.loading import load
+from vae_jax.runs.loading import Models, load
 
 PORTS = declared({"port": whole(8765)})
 
@@ -50,7 +50,7 @@ def main(config: ExploreConfig) -> None:
     if config.export is not None:
         from vae_jax.explore.single import write_page
 
-        model = load(config.run, **chosen(config.which))
+        model = load(config.run, **({"diverged": False} if Models(config.run).is_sweep else {}), **chosen(config.which))
         named = "".join(f", {which.replace('=', ' ')}" for which in config.which)
         print(f"{write_page(model, config.export, named=named)}  {config.export.stat().st_size / 1e6:.2f} MB")
         return

@@ -25,7 +25,7 @@ def sliders(model: Trained, *, image: int = 0) -> Any:
       image: which test image to start from.
 
     Raises:
-      InputError: ipywidgets is not installed, or a model of rows, which cannot be drawn.
+      InputError: ipywidgets is not installed, no such image, or a model of rows, which cannot be drawn.
     """
     try:
         import ipywidgets
@@ -33,6 +33,8 @@ def sliders(model: Trained, *, image: int = 0) -> Any:
         raise InputError("sliders need ipywidgets; pip install ipywidgets.") from None
     if not model.experiment.images:
         raise InputError("sliders draw images, and this is a model of rows of features or counts.")
+    if not 0 <= image < len(model.data.test.x):
+        raise InputError(f"image {image}: expected one from 0 to {len(model.data.test.x) - 1}.")
     explored = Explored(model)
     x, y = explored.data.test.x[image : image + 1], explored.data.test.y
     given = y[image : image + 1] if explored.classes else None

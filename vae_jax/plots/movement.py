@@ -77,8 +77,9 @@ def moving_rows(rows: Sequence[Row], path: Path, *, title: str) -> Path:
     frames[len(frames) // 4].save(path.with_suffix(".png"), optimize=True)
     first, *rest = frames
     how: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": MILLISECONDS, "loop": 0}
-    first.save(path, "WEBP", quality=82, method=6, **how)
-    return path
+    half = path.with_suffix(".part")  # so that what is cut off leaves no picture that is none
+    first.save(half, "WEBP", quality=82, method=6, **how)
+    return half.replace(path)
 
 
 def _corner(row: int, column: int) -> tuple[int, int]:

@@ -248,6 +248,7 @@ function drawing() {
   const at = (event) => [(event.offsetX * pad.width) / pad.clientWidth, (event.offsetY * pad.height) / pad.clientHeight];
   const encode = latest(() => fromPixels(fitted(pad, pad.width, pad.height), "drawn"));
   pad.addEventListener("pointerdown", (event) => {
+    say(null);
     down = true;
     pad.setPointerCapture(event.pointerId);
     Object.assign(pen, { lineWidth: pad.width / 11, lineCap: "round", lineJoin: "round", strokeStyle: "#fff" });
@@ -279,7 +280,7 @@ function labels() {
   $("labels").replaceChildren(...Array.from({ length: state.about.classes }, (_, label) => {
     const button = document.createElement("button");
     button.textContent = label;
-    button.addEventListener("click", () => pick(label));
+    button.addEventListener("click", guarded(async () => pick(label)));
     return button;
   }));
   const before = state.label;
@@ -379,6 +380,7 @@ let opened = 0;
 async function openModel(index, kept = null) {
   const mine = ++opened, before = state.about, { label, test } = state, focus = document.activeElement;
   const about = await backend.about(index).catch((error) => {
+    if (mine !== opened) return null;
     if (before) pickers(); // they show the model that is still open
     throw error;
   });
@@ -408,9 +410,9 @@ async function openModel(index, kept = null) {
 
 const open = guarded(openModel);
 
-$("reset").addEventListener("click", () => { state.z = [...state.start]; refresh(); });
+$("reset").addEventListener("click", guarded(async () => { state.z = [...state.start]; if (state.about) refresh(); }));
 $("prior").addEventListener("click", guarded(async () => { state.posterior = null; state.z = await backend.prior(state.model, seed++, state.label); refresh(); }));
-$("random").addEventListener("click", () => guarded(fromTest)(Math.floor(Math.random() * state.about.tests)));
+$("random").addEventListener("click", guarded(async () => state.about && fromTest(Math.floor(Math.random() * state.about.tests))));
 $("file").addEventListener("change", async (event) => {
   if (event.target.files[0]) await fromFile(event.target.files[0]);
   event.target.value = ""; // so that the same file can be chosen again
@@ -433,6 +435,7 @@ document.addEventListener("drop", (event) => {
 });
 $("map").addEventListener("pointermove", (event) => {
   const [x, y] = ends();
+  say(null);
   state.z = [(2 * event.offsetX / $("map").clientWidth - 1) * x, (1 - 2 * event.offsetY / $("map").clientHeight) * y];
   refresh();
 });
