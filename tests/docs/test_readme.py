@@ -13,6 +13,7 @@ from scripts import EXPERIMENTS, script
 
 from vae_jax import Bernoulli, Normal
 from vae_jax.commands import train
+from vae_jax.evaluation.populations import in_words
 from vae_jax.losses import SCALINGS, convert_beta, table
 from vae_jax.runs import Config
 from vae_jax.table import Table
@@ -95,3 +96,17 @@ def test_figures_of_speed_are_those_of_a_committed_run(name, monkeypatch):
     tables = script("benchmark").markdown(run)
     assert run["repeats"] >= 5 and len(tables.splitlines()) > 5
     assert tables in (ROOT / "docs" / "performance.md").read_text()
+
+
+def test_the_rows_of_published_models_are_those_of_a_committed_run():
+    """`reproduce.py` writes the file; README and results.md quote it."""
+    run = json.loads((ROOT / "docs" / "results" / "published.json").read_text())
+    results, readme = ((ROOT / name).read_text() for name in ("docs/results.md", "README.md"))
+    assert run
+    for name, entry in run.items():
+        row = next(line for line in results.splitlines() if line.startswith(f"| `{name}`"))
+        likelihood = [] if "no likelihood" in row else ["nll"]
+        for measure in ["negative_elbo", "distortion", "rate", *likelihood]:
+            assert in_words(entry["ours"][measure], 2) in row, f"{name}: {measure}"
+    for measure in ("negative_elbo", "nll"):
+        assert in_words(run["flax-mnist"]["ours"][measure], 2) in readme
