@@ -1,6 +1,6 @@
 """The devices that a command uses: of this machine, or of all processes of a job."""
 
-from typing import Any
+from typing import Any, cast
 
 import jax
 
@@ -25,8 +25,8 @@ def devices_of(config: Config, *, by_default: int) -> tuple[Any, ...]:
         check("devices", config.devices, known, owner="a command", given=f"--devices {config.devices}")
     if config.coordinator is None and (config.processes, config.process) != (None, None):
         raise InputError("--processes and --process go with --coordinator address:port; give it too.")
-    wanted = config.devices or by_default
-    if wanted > 1 and jax.config.jax_num_cpu_devices != wanted:  # once is enough, and only once is allowed
+    wanted, flags = config.devices or by_default, cast(Any, jax.config)
+    if wanted > 1 and flags.jax_num_cpu_devices != wanted:  # once is enough, and only once is allowed
         jax.config.update("jax_num_cpu_devices", wanted)
     if config.distributed or config.coordinator:
         hosts.join(config.coordinator, config.processes, config.process)
