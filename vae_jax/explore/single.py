@@ -59,13 +59,10 @@ def write_page(model: Trained, path: Path, *, named: str = "") -> Path:
 
 
 def _page(kept: str) -> str:
-    parts = {
-        name: (files("vae_jax.explore") / "page" / name).read_text(encoding="utf-8")
-        for name in ("index.html", "style.css")
-    }
-    scripts = [
-        (files("vae_jax.explore") / "page" / name).read_text(encoding="utf-8") for name in ("local.js", "explore.js")
-    ]
+    folder = files("vae_jax.explore") / "page"
+    names = ("index.html", "style.css", "local.js", "explore.js")
+    parts = {name: (folder / name).read_text(encoding="utf-8") for name in names}
+    scripts = [parts["local.js"], parts["explore.js"]]
     script = "\n".join(re.sub(r"^import .*$|^export ", "", text, flags=re.M) for text in scripts)
     script = script.replace("globalThis.vaeJaxBackend ?? remote", "backendOf(KEPT)")
     style, policy = (

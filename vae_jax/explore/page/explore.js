@@ -97,6 +97,7 @@ const every = latest(async () => {
 
 // Latents
 
+const called = (index) => `z${index + 1}`; // as in every other picture
 const latentOf = (index) => state.about.latents.find((latent) => latent.index === index);
 
 function limits(latent) {
@@ -112,7 +113,7 @@ function sliders() {
     line.dataset.latent = latent.index;
     const place = (value) => `${(100 * (value - low)) / (high - low)}%`;
     const name = document.createElement("label");
-    name.textContent = `z${latent.index}`;
+    name.textContent = called(latent.index);
     if (latent.follows) {
       const follows = Object.assign(document.createElement("small"), { textContent: latent.follows, title: `explains ${Math.round(100 * latent.share)} % of the variance of this factor` });
       name.append(follows);
@@ -150,7 +151,7 @@ function sliders() {
 function choose(index) {
   if (state.chosen !== index) strip();
   state.chosen = index;
-  $("chosen").textContent = `z${index}`;
+  $("chosen").textContent = called(index);
   for (const line of $("sliders").children) line.classList.toggle("chosen", Number(line.dataset.latent) === index);
 }
 
@@ -421,7 +422,7 @@ for (const kind of ["png", "gif"]) {
   $(kind).addEventListener("click", guarded(async () => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(await backend.strip(state.model, state.z, state.chosen, kind, state.label));
-    link.download = `z${state.chosen}.${kind}`;
+    link.download = `${called(state.chosen)}.${kind}`;
     link.click();
   }));
 }
