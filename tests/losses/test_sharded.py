@@ -34,7 +34,7 @@ def test_parts_give_the_loss_and_the_gradient_of_the_whole(name):
         value, gradient = jax.value_and_grad(function)(weights)
         return jax.lax.pmean((value, gradient), "parts")
 
-    whole = jax.value_and_grad(lambda weights: loss(batch_of(weights, X, NOISE, PRIOR)))(WEIGHTS)
+    whole = jax.jit(jax.value_and_grad(lambda weights: loss(batch_of(weights, X, NOISE, PRIOR))))(WEIGHTS)
     split = [leaf.reshape(PARTS, EACH, -1) for leaf in (X, NOISE, PRIOR)]
     parts = jax.jit(jax.vmap(of_part, (None, 0, 0, 0), axis_name="parts"))(WEIGHTS, *split)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-4, atol=1e-3), parts, whole)
@@ -56,7 +56,7 @@ def test_the_gradient_inside_of_shard_map_is_counted_once(name, check_vma):
     found = jax.jit(jax.shard_map(of_part, mesh=mesh, in_specs=specs, out_specs=P(), check_vma=check_vma))(
         WEIGHTS, X, NOISE, PRIOR
     )
-    expected = jax.value_and_grad(lambda weights: loss(batch_of(weights, X, NOISE, PRIOR)))(WEIGHTS)
+    expected = jax.jit(jax.value_and_grad(lambda weights: loss(batch_of(weights, X, NOISE, PRIOR))))(WEIGHTS)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3), found, expected)
 
 
@@ -74,7 +74,7 @@ def test_shard_map_over_devices_gives_the_loss_of_the_whole(name):
     split = jax.shard_map(of_part, mesh=mesh, in_specs=specs, out_specs=P())
     arguments = WEIGHTS, X, NOISE, PRIOR
     found = jax.jit(jax.value_and_grad(split))(*arguments)
-    expected = jax.value_and_grad(lambda *a: loss(batch_of(*a)))(*arguments)
+    expected = jax.jit(jax.value_and_grad(lambda *a: loss(batch_of(*a))))(*arguments)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3), found, expected)
 
 
