@@ -34,7 +34,7 @@ VALUES = st.recursive(
 )
 
 
-@pytest.mark.parametrize("kind", [Config, SweepConfig])
+@pytest.mark.parametrize("kind", [pytest.param(Config, marks=pytest.mark.slow), SweepConfig])  # which has all its flags
 @pytest.mark.parametrize("trials", TRIALS)
 def test_any_command_line_is_right_or_refused(kind, trials, monkeypatch, capsys):
     @settings(max_examples=trials, **SETTINGS)

@@ -24,7 +24,7 @@ def one_of(*names: str) -> list:
 
 
 # The formula of each is one of the others' with other numbers or another gradient, which has tests of its own.
-LIKE_ANOTHER = {"iwae-stl", "beta-tc-weighted", "beta-vae", "dip-i"}
+LIKE_ANOTHER = {"iwae-stl", "beta-tc-weighted", "beta-vae", "dip-i", "denoising-masking", "denoising-salt-and-pepper"}
 ONE_OF_EACH_KIND = one_of("vae", "ae", "iwae", "beta-tc", "factor", "wae-mmd")
 
 

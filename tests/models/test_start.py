@@ -16,9 +16,15 @@ from vae_jax.runs import Config, build
 from vae_jax.runs.building import moments
 from vae_jax.training import init, train
 
+SHARES = ("bernoulli", "gaussian-learned", "poisson")  # of what a likelihood needs, one of each kind shows it again
+MODELS = [
+    pytest.param(likelihood, model, marks=() if model == "dense" or likelihood in SHARES else pytest.mark.slow)
+    for likelihood in LIKELIHOODS
+    for model in ("dense", "conv")
+]
 
-@pytest.mark.parametrize("model", ["dense", "conv"])
-@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+
+@pytest.mark.parametrize(("likelihood", "model"), MODELS)
 def test_an_untrained_model_has_the_moments_of_its_data(likelihood, model, tmp_path):
     """A convolution has one bias for all pixels: then they are the moments of all of them."""
     random = np.random.RandomState(0)
