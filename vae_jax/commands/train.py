@@ -16,12 +16,13 @@ from vae_jax.commands.devices import devices_of
 from vae_jax.commands.tables import in_a_row, tables
 from vae_jax.errors import InputError
 from vae_jax.runs import hosts
+from vae_jax.runs.background import Background
 from vae_jax.runs.cells import Cell, cells
 from vae_jax.runs.config import Config
 from vae_jax.runs.folder import Folder, default_folder, free_folder
 from vae_jax.runs.measure import test_metrics
-from vae_jax.runs.trainer import train_cell
-from vae_jax.training.experiment import IMPROPER
+from vae_jax.runs.trainer import Finished, train_cell
+from vae_jax.training.experiment import IMPROPER, Experiment
 from vae_jax.training.layout import BATCH
 from vae_jax.training.pure import steps_per_epoch
 
@@ -57,24 +58,30 @@ def train(folder: Folder, cell: Cell, devices: Sequence[Any] | None = None, *, s
     started = time.perf_counter()
     over = BATCH if devices is not None and len(devices) > 1 else None
     how: Any = {"devices": devices, "over": over, "chunk": None, "stream": stream}
-    (finished,) = train_cell(folder, cell, alone=True, **how)
-    seconds = time.perf_counter() - started
-    assert finished.population is not None  # a run is restored even where nothing is left to train
-    params = finished.population.params(0)
+    with Background("pictures", needed=False) as drawing:
+        (finished,) = train_cell(folder, cell, alone=True, drawing=drawing, **how)
+        seconds = time.perf_counter() - started
+        assert finished.population is not None  # a run is restored even where nothing is left to train
+        params = finished.population.params(0)
+        if hosts.is_first():
+            drawing(plots.loss_curves, folder.rows(), folder.path / "curves.png")
+            drawing(plots.draw_all, plots.Subject(experiment, params), folder.path)
+        summary = {**test_metrics(experiment, params), **_course(folder, finished, experiment, seconds)}
+        if hosts.is_first():
+            folder.summarise(summary)
+    return summary
 
+
+def _course(folder: Folder, finished: Finished, experiment: Experiment, seconds: float) -> dict[str, Any]:
+    """How far and how fast it was trained."""
     images = finished.epochs * steps_per_epoch(experiment.recipe, experiment.data.train) * experiment.recipe.batch_size
     speed = {"seconds": seconds, "images_per_second": images / seconds}
     if finished.epochs <= 0:  # it was trained before: so is the speed
         speed = {name: folder.summary().get(name, number) for name, number in speed.items()}
+    assert finished.population is not None
     steps = int(finished.population.state(0).step)
     best = {} if finished.best is None else {"best_epoch": int(finished.best.epoch[0])}
-    summary = {**test_metrics(experiment, params), "steps": steps, "epochs": finished.reached, **best, **speed}
-    if not hosts.is_first():
-        return summary
-    folder.summarise(summary)
-    plots.loss_curves(folder.rows(), folder.path / "curves.png")
-    plots.draw_all(plots.Subject(experiment, params), folder.path)
-    return summary
+    return {"steps": steps, "epochs": finished.reached, **best, **speed}
 
 
 def report(config: Config, summary: dict[str, Any], out: Path, *, images: bool) -> str:

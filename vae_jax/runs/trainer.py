@@ -59,18 +59,19 @@ def train_cell(
     over: str | None,
     chunk: int | None,
     stream: bool = False,
+    drawing: Background | None = None,
 ) -> list[Finished]:
     """Train what is left to train of a cell.
 
     Args:
       folder: where the results go.
       cell: what to train.
-      alone: whether it is a run: one member, whose rows need no name, which is drawn as it trains, and whose divergence
-        is an error.
+      alone: whether it is a run: one member, whose rows need no name, and whose divergence is an error.
       devices: all by default.
       over: how members spread over devices.
       chunk: members trained at a time; by default as many as fit.
       stream: whether training images are read as training goes, also where they fit on the devices; for one model.
+      drawing: has pictures of a run drawn as it trains; by default there are none.
 
     Returns:
       What became of each part.
@@ -79,7 +80,7 @@ def train_cell(
     parts = parts_of(folder.path / "checkpoints", cell, chosen, chunk)
     if alone and len(parts) > 1:
         raise InputError(f"{folder.path / 'checkpoints'} holds parts of another run; delete them to train again.")
-    shared: Any = {"alone": alone, "devices": chosen, "over": over, "stream": stream}
+    shared: Any = {"alone": alone, "devices": chosen, "over": over, "stream": stream, "drawing": drawing}
     train = partial(_train_part, folder, experiment=cell.experiment, **shared)
     return [Finished(part) if not alone and part.is_finished() else train(part) for part in parts]
 
@@ -93,6 +94,7 @@ def _train_part(
     devices: tuple[Any, ...],
     over: str | None,
     stream: bool,
+    drawing: Background | None,
 ) -> Finished:
     """Train a part from its last checkpoint, or from the start; validate, save and draw as it goes; measure it."""
     recipe, data, epochs = experiment.recipe, experiment.data, experiment.epochs
@@ -111,7 +113,7 @@ def _train_part(
     measure = "negative_elbo" if recipe.loss.posterior.has_density else "distortion"  # what gets better
     began = last = time.monotonic()
     reached = epochs if best is None or not best.done(done).all() else done
-    with Background("pictures", needed=False) as drawing, Background("checkpoints", needed=True) as saving:
+    with Background("checkpoints", needed=True) as saving:
         for word in fit(recipe, members, data.train, epochs=reached, start=population, stream=stream):
             population, reached = word.population, word.done
             if alone:
@@ -124,7 +126,7 @@ def _train_part(
             late = experiment.minutes is not None and time.monotonic() - began >= 60.0 * experiment.minutes
             tired = best is not None and bool((best.done(word.done) | ~population.finite).all())
             ended = bool(hosts.agree(int(word.done == epochs or not population.finite.any() or late or tired)))
-            if alone and hosts.is_first() and (word.done % -(-epochs // PICTURES) == 0 or ended):
+            if drawing and hosts.is_first() and (word.done % -(-epochs // PICTURES) == 0 or ended):
                 draw_epoch(experiment, population.params(0), folder.path, word.done, call=drawing)
             if hosts.agree(int(ask or ended or time.monotonic() - last > SAVE_EVERY)):
                 saving.wait()  # at most one copy of the states is waiting to be written
