@@ -8,7 +8,7 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vae_jax.models import NETWORKS, VAE, NetworkConfig
-from vae_jax.models.networks import strided
+from vae_jax.models.networks import trilinear
 from vae_jax.models.networks.strided import Strided, add_bias, down, relu, up
 
 FORMS = [pytest.param(down, nn.Conv, id="down"), pytest.param(up, nn.ConvTranspose, id="up")]
@@ -81,10 +81,10 @@ def test_a_batch_members_and_every_order_of_transformations(form, flax_form, cha
 def test_the_native_form_is_that_of_cpus(channels, key):
     x, kernel = draw(key, channels)
     x = jnp.stack([x, 1 - x], -1)
-    y = strided._contract(x, kernel)
-    expect_equal(strided._contract_native(x, kernel), y)
-    expect_equal(strided._spread_native(y, kernel), strided._spread(y, kernel))
-    expect_equal(strided._correlate_native(x, y), strided._correlate(x, y))
+    y = trilinear.contract(x, kernel)
+    expect_equal(trilinear.contract_native(x, kernel), y)
+    expect_equal(trilinear.spread_native(y, kernel), trilinear.spread(y, kernel))
+    expect_equal(trilinear.correlate_native(x, y), trilinear.correlate(x, y))
 
 
 def test_half_precision_stays_half(key):

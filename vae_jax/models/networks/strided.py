@@ -5,12 +5,7 @@ transposed one is slow there in any case. All are therefore one matrix product a
 innermost, where the product's long axis belongs. NVIDIA's GPUs take the same form, which an H200 runs faster than
 cuDNN's convolutions. TPUs and other devices take the native convolution.
 
-A convolution, its transpose and the gradient of its kernel are the three derivatives of one form, linear in each of
-x `[c, 2h, 2w]`, kernel `[4, 4, c, f]` and y `[f, h, w]`:
-
-    T(x, kernel, y) = Σ kernel[a, b, c, f] · padded x[c, 2i + a, 2j + b] · y[f, i, j]
-
-`contract = ∂T/∂y` goes down, `spread = ∂T/∂x` goes up and `correlate = ∂T/∂kernel` is the kernel's gradient. Each is a
+A convolution, its transpose and the gradient of its kernel are the three derivatives of one trilinear form. Each is a
 JAX primitive whose transposes are the other two, so every derivative of any order is one of them again. Their batching
 rules leave a batch where it lies, behind the image: `vmap` of a whole stack for one example moves the batch at its two
 ends and not between layers.
@@ -27,9 +22,14 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from vae_jax.models.networks.table import LECUN, Initializer
-
-SHIFTS = ((0, 0), (0, 1), (1, 0), (1, 1))
-NARROW = 8  # with fewer channels than this, the sixteen taps of a pixel make a better matrix than its four blocks
+from vae_jax.models.networks.trilinear import (
+    contract,
+    contract_native,
+    correlate,
+    correlate_native,
+    spread,
+    spread_native,
+)
 
 
 def down(x: Array, kernel: Array) -> Array:
@@ -73,135 +73,6 @@ class Strided(nn.Module):
         kernel = self.param("kernel", self.kernel_init, (4, 4, x.shape[0], self.features))
         bias = self.param("bias", self.bias_init, (self.features,))
         return add_bias((up if self.upwards else down)(x, kernel), bias)
-
-
-# The three derivatives for one member and one axis of a batch: `[c, 2h, 2w, n]`, `[4, 4, c, f]`, `[f, h, w, n]`.
-
-
-def _contract(x: Array, kernel: Array) -> Array:
-    c, f = kernel.shape[2:]
-    if c < NARROW:
-        return _mix(kernel.reshape(16 * c, f).T, _patches(x))
-    return _shift_add(_mix(_transposed_blocks(kernel), _space_to_depth(x)))
-
-
-def _spread(y: Array, kernel: Array) -> Array:
-    c, f = kernel.shape[2:]
-    if c < NARROW:
-        return _scatter_patches(_mix(kernel.reshape(16 * c, f), y))
-    return _depth_to_space(_mix(_blocks(kernel), _shift_stack(y)))
-
-
-def _correlate(x: Array, y: Array, *, divided: bool = False) -> Array:
-    c, f = x.shape[0], y.shape[0]
-    if c < NARROW:
-        return _inner(_patches(x), y, divided).reshape(4, 4, c, f)
-    blocks = _inner(_space_to_depth(x), _shift_stack(y), divided)
-    return blocks.reshape(2, 2, c, 2, 2, f).transpose(3, 0, 4, 1, 2, 5).reshape(4, 4, c, f)
-
-
-def _blocks(kernel: Array) -> Array:
-    """`[4, 4, c, f]` as the matrix of its four 2×2 blocks, `[4c, 4f]`."""
-    c, f = kernel.shape[2:]
-    return kernel.reshape(2, 2, 2, 2, c, f).transpose(1, 3, 4, 0, 2, 5).reshape(4 * c, 4 * f)
-
-
-def _transposed_blocks(kernel: Array) -> Array:
-    """The transpose of `_blocks`, laid out so in memory: XLA's product of a matrix read backwards takes longer."""
-    c, f = kernel.shape[2:]
-    return kernel.reshape(2, 2, 2, 2, c, f).transpose(0, 2, 5, 1, 3, 4).reshape(4 * f, 4 * c)
-
-
-def _mix(weights: Array, x: Array) -> Array:
-    """`[i, j]`, `[j, …]` -> `[i, …]`."""
-    return lax.dot_general(weights, x, (((1,), (0,)), ((), ())))
-
-
-def _inner(one: Array, other: Array, divided: bool) -> Array:
-    """`[i, …]`, `[j, …]` -> `[i, j]`, the sum over the rest.
-
-    XLA copies an operand before it sums over several axes, so they are merged; unless the batch is `divided` over
-    devices, which would have to gather it first.
-    """
-    if not divided:
-        one, other = (array.reshape(array.shape[0], -1) for array in (one, other))
-    rest = tuple(range(1, one.ndim))
-    return lax.dot_general(one, other, ((rest, rest), ((), ())))
-
-
-def _space_to_depth(x: Array) -> Array:
-    """`[c, 2h, 2w, n]` -> `[4c, h + 1, w + 1, n]`: each 2×2 block of the padded image as one pixel."""
-    c, height, width, n = x.shape
-    h, w = height // 2 + 1, width // 2 + 1
-    out = jnp.zeros((4, c, h, w, n), x.dtype)
-    for i, (a, b) in enumerate(SHIFTS):
-        out = out.at[i, :, 1 - a : h - a, 1 - b : w - b].set(x[:, 1 - a :: 2, 1 - b :: 2])
-    return out.reshape(4 * c, h, w, n)
-
-
-def _depth_to_space(blocks: Array) -> Array:
-    """The transpose of `_space_to_depth`."""
-    c4, h, w, n = blocks.shape
-    phase = blocks.reshape(2, 2, c4 // 4, h, w, n)
-    rows = [jnp.stack([phase[1 - a, 1 - b, :, a : h - 1 + a, b : w - 1 + b] for b in (0, 1)], 3) for a in (0, 1)]
-    return jnp.stack(rows, 2).reshape(c4 // 4, 2 * (h - 1), 2 * (w - 1), n)
-
-
-def _shift_add(taps: Array) -> Array:
-    """`[4f, h + 1, w + 1, n]` -> `[f, h, w, n]`: what the four blocks around a pixel add to it."""
-    f4, h, w, n = taps.shape
-    taps = taps.reshape(4, f4 // 4, h, w, n)
-    first, *rest = (taps[i, :, u : h - 1 + u, v : w - 1 + v] for i, (u, v) in enumerate(SHIFTS))
-    return sum(rest, first)
-
-
-def _shift_stack(y: Array) -> Array:
-    """The transpose of `_shift_add`."""
-    f, h, w, n = y.shape
-    out = jnp.zeros((4, f, h + 1, w + 1, n), y.dtype)
-    for i, (u, v) in enumerate(SHIFTS):
-        out = out.at[i, :, u : u + h, v : v + w].set(y)
-    return out.reshape(4 * f, h + 1, w + 1, n)
-
-
-def _patches(x: Array) -> Array:
-    """`[c, 2h, 2w, n]` -> `[16c, h, w, n]`: the sixteen taps of each output pixel."""
-    c, height, width, n = x.shape
-    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    taps = [padded[:, i : i + height : 2, j : j + width : 2] for i in range(4) for j in range(4)]
-    return jnp.stack(taps).reshape(16 * c, height // 2, width // 2, n)
-
-
-def _scatter_patches(taps: Array) -> Array:
-    """The transpose of `_patches`."""
-    c16, h, w, n = taps.shape
-    tap = taps.reshape(2, 2, 2, 2, c16 // 16, h, w, n)
-
-    def phase(a, b):
-        first, *rest = (jnp.pad(tap[u, a, v, b], ((0, 0), (u, 1 - u), (v, 1 - v), (0, 0))) for u, v in SHIFTS)
-        return sum(rest, first)
-
-    return _depth_to_space(jnp.stack([phase(a, b) for a, b in SHIFTS]).reshape(c16 // 4, h + 1, w + 1, n))
-
-
-# The same by XLA's own convolution.
-
-_LAYOUT = ("CHWN", "HWIO", "CHWN")
-
-
-def _contract_native(x: Array, kernel: Array) -> Array:
-    return lax.conv_general_dilated(x, kernel, (2, 2), ((1, 1), (1, 1)), dimension_numbers=_LAYOUT)
-
-
-def _spread_native(y: Array, kernel: Array) -> Array:
-    backwards = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
-    return lax.conv_general_dilated(y, backwards, (1, 1), ((2, 2), (2, 2)), (2, 2), dimension_numbers=_LAYOUT)
-
-
-def _correlate_native(x: Array, y: Array) -> Array:
-    """The sum over the batch is that over a convolution's input channels, of x by a kernel y."""
-    layout = ("NHWC", "OHWI", "HWNC")
-    return lax.conv_general_dilated(x, y, (1, 1), ((1, 1), (1, 1)), rhs_dilation=(2, 2), dimension_numbers=layout)
 
 
 # The primitives. Their arguments have `members` leading axes, and activations any number of trailing ones, the batch:
@@ -289,13 +160,13 @@ def _batch(primitive: Primitive, image: int, arrays, dims, *, members: int):
     return primitive.bind(x, weights, members=members), dim
 
 
-contract_p = _primitive("contract", _flat(_contract, 0), _flat(_contract_native, 0))
-spread_p = _primitive("spread", _flat(_spread, 0), _flat(_spread_native, 0))
+contract_p = _primitive("contract", _flat(contract, 0), _flat(contract_native, 0))
+spread_p = _primitive("spread", _flat(spread, 0), _flat(spread_native, 0))
 correlate_p = _primitive(
     "correlate",
-    _flat(_correlate, 0, 1),
-    _flat(_correlate_native, 0, 1),
-    divided=_flat(partial(_correlate, divided=True), 0, 1),
+    _flat(correlate, 0, 1),
+    _flat(correlate_native, 0, 1),
+    divided=_flat(partial(correlate, divided=True), 0, 1),
 )
 
 
