@@ -25,7 +25,7 @@ from typing import Any
 
 import jax
 from contestants import CHECKPOINT, EPOCH, FINGERPRINT, JOBS, NLL, OURS, PRODUCTS, PYTHAE, SINGLE, STEPS, Job, Sizes
-from processes import command_jobs
+from processes import DIGITS, MNIST, SEVERAL, command_jobs
 
 from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
@@ -158,6 +158,11 @@ def markdown(found: dict[str, Any]) -> str:
             lines += ["", "| | samples a second | pythae's get_nll | matrix products alone |", "|---|---|---|---|"]
             beside = [times(group, "vae_jax", name) for name in (NLL, PRODUCTS)]
             lines.append(f"| {group} | {_speed(rows[group, 'vae_jax']):,.0f} | {' | '.join(beside)} |")
+    if commands := [row for (group, _), row in rows.items() if group in (DIGITS, SEVERAL, MNIST)]:
+        lines += ["", "| whole commands, from Enter to prompt | seconds | MB at most |", "|---|---|---|"]
+        for row in commands:
+            memory = f"{row['memory'] / 1e6:,.0f}" if row["memory"] else "–"
+            lines.append(f"| {row['group']}: {row['what']} | {row['seconds']:.1f} | {memory} |")
     return "\n".join(lines)
 
 

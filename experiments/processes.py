@@ -17,13 +17,15 @@ FIRST = "train.py, to the first epoch's numbers"
 ALONE = "the epochs alone, compiled"
 COMMAND_EPOCHS = 10  # of the MNIST command
 MODELS = 3  # that a sweep and single commands train
+DIGITS = "the default command, 100 epochs of digits"
+SEVERAL = f"{MODELS} models, 20 epochs of digits"
+MNIST = f"the MNIST command, {COMMAND_EPOCHS} epochs"
 
 
 def command_jobs(sizes: Sizes) -> list[Job]:
     """Commands as processes of their own, from Enter to prompt."""
     kept = tempfile.TemporaryDirectory()
     train, sweeps = (str(Path(__file__).parent / name) for name in ("train.py", "sweep.py"))
-    group = "the default command, 100 epochs of digits"
     few = ["--epochs", "20"]
     betas = [str(2.0**power) for power in range(MODELS)]
 
@@ -35,33 +37,31 @@ def command_jobs(sizes: Sizes) -> list[Job]:
         return max(command([train, "--beta", beta, *few], kept.name) for beta in betas)
 
     jobs = [
-        command_job(group, WARM, COLD, 1, "runs", lambda: command([train], kept.name)),
-        command_job(group, COLD, COLD, 1, "runs", cold),
-        command_job(group, FIRST, COLD, 1, "runs", lambda: command([train], kept.name, until="metrics.jsonl")),
+        command_job(DIGITS, WARM, COLD, 1, "runs", lambda: command([train], kept.name)),
+        command_job(DIGITS, COLD, COLD, 1, "runs", cold),
+        command_job(DIGITS, FIRST, COLD, 1, "runs", lambda: command([train], kept.name, until="metrics.jsonl")),
     ]
-    group = f"{MODELS} models, 20 epochs of digits"
     several = [sweeps, "--betas", *betas, "--seeds", "1", *few]
     jobs += [
-        command_job(group, "sweep.py", "a process a model", MODELS, "models", lambda: command(several, kept.name)),
-        command_job(group, "a process a model", "a process a model", MODELS, "models", one_by_one),
+        command_job(SEVERAL, "sweep.py", "a process a model", MODELS, "models", lambda: command(several, kept.name)),
+        command_job(SEVERAL, "a process a model", "a process a model", MODELS, "models", one_by_one),
     ]
     return jobs + (mnist_jobs(sizes, sizes.mnist, kept.name) if sizes.mnist else [])
 
 
 def mnist_jobs(sizes: Sizes, folder: Path, programs: str) -> list[Job]:
     """The MNIST command beside its own epochs and the PyTorch script."""
-    group = f"the MNIST command, {COMMAND_EPOCHS} epochs"
     epochs = ["--epochs", str(COMMAND_EPOCHS)]
     chosen = [str(Path(__file__).parent / "train.py"), "--data", "mnist", "--manual-dir", str(folder), "--latent", "20"]
     networks = DenseEncoder(20), DenseDecoder((28, 28, 1))
-    alone = epoch_job(group, ALONE, ALONE, networks, random_images(60_000, 28), 128, epochs=COMMAND_EPOCHS)
+    alone = epoch_job(MNIST, ALONE, ALONE, networks, random_images(60_000, 28), 128, epochs=COMMAND_EPOCHS)
     jobs = [
         alone,
-        command_job(group, WARM, ALONE, alone.number, "images", lambda: command([*chosen, *epochs], programs)),
+        command_job(MNIST, WARM, ALONE, alone.number, "images", lambda: command([*chosen, *epochs], programs)),
     ]
     if sizes.peers:
         script = [str(Path(__file__).parent / "peers.py"), str(folder), str(COMMAND_EPOCHS)]
-        jobs.append(command_job(group, "the PyTorch script", ALONE, alone.number, "images", lambda: command(script)))
+        jobs.append(command_job(MNIST, "the PyTorch script", ALONE, alone.number, "images", lambda: command(script)))
     return jobs
 
 
