@@ -83,7 +83,7 @@ def shapes_of(params: Any) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _chooser(layout: Layout) -> Callable:
     """One of two trees of parameters for each member, on its device."""
 

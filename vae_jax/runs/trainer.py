@@ -190,7 +190,7 @@ class _Validation:
         return population.measure(self._function, self._keys, self._data)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _validation_program(recipe: Recipe, layout: Layout) -> Callable:
     """The validation ELBO, compiled once for all values, as the steps are."""
 

@@ -253,7 +253,7 @@ def epochs_together(in_epoch: int, epochs: int, most: int = 100) -> int:
 # Keys go into programs as numbers: the reuse checker counts a key that a loop folds at each step as consumed.
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _initial(recipe: Recipe, layout: Layout) -> Callable:
     """Initial states, compiled once for all keys."""
 

@@ -110,7 +110,7 @@ def _one_ahead(iterator: Iterator[Any]) -> Iterator[Any]:
 # Keys go into programs as numbers: the reuse checker counts a key that a loop folds at each step as consumed.
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _resident_programs(recipe: Recipe, layout: Layout, together: int) -> tuple[Callable, Callable]:
     """Programs for the order of some epochs and for some steps, compiled once for all values."""
 
@@ -128,7 +128,7 @@ def _resident_programs(recipe: Recipe, layout: Layout, together: int) -> tuple[C
     return layout.lift(order, 1, 2, rows=True), advance
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _streamed_programs(recipe: Recipe, layout: Layout, count: int) -> tuple[Callable, Callable]:
     """The same for `count` examples that are streamed."""
     shape = Examples(jax.ShapeDtypeStruct((count,), jnp.uint8))
