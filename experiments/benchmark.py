@@ -4,7 +4,7 @@
   program; beside one jitted step a batch from the host, PyTorch, pythae's trainer, and the matrix products alone.
 - likelihood: log p(x) by importance sampling with few samples and many, beside pythae's and the products of the decoder
   alone.
-- population: few models and more as one program, beside their single epochs one after another.
+- population: models as one program, beside their single epochs one after another.
 - growth: how the speed goes with batch, width, latents and data.
 - streaming: images read from a file as training goes, beside images on the device.
 - saving: a checkpoint with its manifest, and the fingerprint of the data, beside an epoch.
@@ -46,7 +46,7 @@ class Config:
 
     only: tuple[str, ...] = GROUPS
     """Which parts: training, likelihood, population, growth, streaming, saving, command."""
-    members: tuple[int, ...] = (2, 8)
+    members: tuple[int, ...] = (8,)
     """Sizes of the populations."""
     batches: tuple[int, ...] = (64, 128)
     """Batch sizes of the convolutional network."""

@@ -98,6 +98,23 @@ def test_cut_and_resumed_is_uncut_to_the_byte(run, tmp_path):
     assert summaries[0]["test"] == summaries[1]["test"]
 
 
+@pytest.mark.usefixtures("_no_pictures")
+def test_a_speed_that_nobody_wrote_down_is_left_out(tmp_path, monkeypatch, capsys):
+    """Cut after the last checkpoint and before the summary: the time of training is not known any more."""
+    config = Config(epochs=1, latent=3, hidden=(16,), out=tmp_path / "run")
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train_command, "test_metrics", cut)
+        train_command.main(config)
+    train_command.main(replace(config, resume=True))
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["epochs"] == 1 and not {"seconds", "images_per_second"} & summary.keys()
+    assert "active units" in (said := capsys.readouterr().out) and "images a second" not in said
+
+
 def test_a_run_is_not_overwritten_and_not_resumed_as_another(run):
     out, _ = run
     before = (out / "metrics.jsonl").read_bytes()

@@ -1,6 +1,7 @@
 """Work beside training: in order, complete at the end, and never silent about what went wrong."""
 
 import threading
+import time
 
 import pytest
 
@@ -51,3 +52,20 @@ def test_a_block_that_fails_says_why_and_finishes_only_what_is_needed(needed):
         threading.Timer(0.05, gate.set).start()
         raise ValueError("diverged")
     assert done == ([1] if needed else [])
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_what_has_begun_is_over_when_the_block_is_also_if_that_fails(needed):
+    """It may write into a folder that another command may take next."""
+    begun, done = threading.Event(), []
+
+    def piece():
+        begun.set()
+        time.sleep(0.2)
+        done.append(1)
+
+    with pytest.raises(ValueError, match="diverged"), Background("test", needed=needed) as beside:
+        beside(piece)
+        begun.wait()
+        raise ValueError("diverged")
+    assert done == [1]

@@ -76,8 +76,8 @@ def _course(folder: Folder, finished: Finished, experiment: Experiment, seconds:
     """How far and how fast it was trained."""
     images = finished.epochs * steps_per_epoch(experiment.recipe, experiment.data.train) * experiment.recipe.batch_size
     speed = {"seconds": seconds, "images_per_second": images / seconds}
-    if finished.epochs <= 0:  # it was trained before: so is the speed
-        speed = {name: folder.summary().get(name, number) for name, number in speed.items()}
+    if finished.epochs <= 0:  # it was trained before: so is the speed, unless nobody wrote it down
+        speed = {name: number for name, number in folder.summary().items() if name in speed}
     assert finished.population is not None
     steps = int(finished.population.state(0).step)
     best = {} if finished.best is None else {"best_epoch": int(finished.best.epoch[0])}
@@ -94,8 +94,9 @@ def report(config: Config, summary: dict[str, Any], out: Path, *, images: bool) 
         "loss, as trained": f"{test['loss']:.2f}",
         "squared error": f"{test['mean_squared_error']:.3f} per {one}, summed over {parts}",
         "active units": f"{test['active_units']} of {config.latent}",
-        "speed": f"{summary['images_per_second']:,.0f} {one}s a second, {summary['seconds']:.1f} s",
     }
+    if "seconds" in summary:
+        rows["speed"] = f"{summary['images_per_second']:,.0f} {one}s a second, {summary['seconds']:.1f} s"
     notes = []
     if "best_epoch" in summary:
         rows["best epoch"] = f"{summary['best_epoch']} of {summary['epochs']} trained"

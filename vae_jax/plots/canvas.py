@@ -20,7 +20,13 @@ def canvas(width: float, height: float) -> Any:
 
 
 def save(figure: Any, path: Path) -> Path:
-    """Write a figure as PNG."""
+    """Write a figure as PNG: whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
+    aside = path.with_name(path.name + ".part")
+    try:
+        figure.savefig(aside, dpi=100, format="png")
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
     return path

@@ -15,7 +15,8 @@ class Background:
 
     Args:
       name: of its thread.
-      needed: whether a block that ends with an error waits for what is left all the same.
+      needed: whether what is left is done all the same where the block ends with an error. A piece that has begun is
+        always waited for: what it writes to belongs to the block.
     """
 
     def __init__(self, name: str, *, needed: bool):
@@ -31,7 +32,7 @@ class Background:
             if kind is None:
                 self.wait()
         finally:
-            self._thread.shutdown(wait=self._needed, cancel_futures=not self._needed)
+            self._thread.shutdown(cancel_futures=not self._needed)
 
     def __call__(self, function: Callable, *args: Any, **options: Any) -> None:
         """Have `function(*args, **options)` called. Its arguments must not change from here on."""
