@@ -169,8 +169,9 @@ def test_points_of_other_libraries_are_points(key, point):
 @pytest.mark.parametrize("prior", [Normal(0.0, 0.0), dist.Normal(0.0, 1.0), dist.Normal(jnp.zeros(2), 1.0).to_event(1)])
 @pytest.mark.parametrize("library", ["ours", "numpyro event"])
 def test_a_scalar_prior_is_that_of_every_latent(key, prior, library):
+    encode, decode = coders(library)
     for loss, rest in ((losses.negative_elbo, {}), (losses.importance_weighted, {"num_samples": 3})):
-        value = jax.jit(partial(loss, x=X, **dict(zip(("encode", "decode"), coders(library), strict=True)), **rest))
+        value = jax.jit(partial(loss, x=X, encode=encode, decode=decode, **rest))
         found, expected = (value(jax.random.clone(key), prior=p)[0] for p in (prior, StandardNormal(2)))
         if loss is losses.negative_elbo and library == "ours":
             continue  # closed form against an estimate
