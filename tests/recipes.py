@@ -1,7 +1,9 @@
 """A small recipe of any loss, and a few images to train it on."""
 
+import jax
 import numpy as np
 
+from vae_jax import training
 from vae_jax.data import Examples, Preprocess, grey
 from vae_jax.losses import LOSSES
 from vae_jax.models import LIKELIHOODS, NETWORKS, PRIORS, VAE, NetworkConfig
@@ -11,6 +13,9 @@ CLASSES = 3
 DATA = Examples(
     np.linspace(0, 1, 16 * 6, dtype=np.float32).reshape(16, 2, 3, 1), np.arange(16, dtype=np.int32) % CLASSES
 )
+
+# The state before the first step, as one program: by itself every operation of every layer is compiled alone.
+initial = jax.jit(training.init, static_argnums=0)
 
 
 def recipe_of(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from recipes import initial
 
 from vae_jax import Delta, training
 from vae_jax.data import PREPROCESS, Examples
@@ -25,7 +26,7 @@ def data() -> Examples:
 
 
 def test_evaluation_counts_every_example_and_ignores_beta(key, data):
-    params = training.init(RECIPE, jax.random.clone(key), data).params
+    params = initial(RECIPE, jax.random.clone(key), data).params
     params["encoder"]["params"]["posterior"]["kernel"] *= 0.0  # q = N(0, I): the rate is exactly 0
     result = evaluate_elbo(RECIPE, params, key, data)
     assert result["examples"] == 50 and result["rate"] == 0 and result["active_units"] == 0
@@ -39,7 +40,7 @@ def test_active_units_counts_variances_above_the_threshold():
 
 
 def test_means_on_the_device_are_those_of_the_evaluation(key, data):
-    params = training.init(RECIPE, jax.random.clone(key), data).params
+    params = initial(RECIPE, jax.random.clone(key), data).params
     means = jax.jit(elbo_means, static_argnums=0)(RECIPE, params, jax.random.clone(key), data)
     keys = jax.random.split(use(key, "elbo"), 50)
     terms = jax.vmap(partial(training.example_terms, RECIPE, params))(keys, Examples(jnp.asarray(data.x)))

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
-from recipes import DATA, recipe_of
+from recipes import DATA, initial, recipe_of
 
-from vae_jax import Delta, Normal, training
+from vae_jax import Delta, Normal
 from vae_jax.evaluation import aggregate_posterior, encode_all, fit_code_mixture, prior_match, prior_of
 from vae_jax.evaluation.latent_space import critical_value
 
@@ -43,7 +43,7 @@ def test_the_critical_value_is_exceeded_once_in_twenty(key):
 def test_codes_are_held_against_the_models_own_prior(key, prior):
     """Codes drawn from a prior far from N(0, I) match it, and do not match N(0, I)."""
     recipe = recipe_of("cvae" if prior == "label" else "vae", prior=prior)
-    params = training.init(recipe, jax.random.clone(key), DATA).params
+    params = initial(recipe, jax.random.clone(key), DATA).params
     means = {"mixture": "means", "label": "mean"}[prior]
     params["prior"]["params"][means] += 3.0 + 4.0 * jnp.arange(len(params["prior"]["params"][means]))[:, None] % 9
     own = prior_of(recipe, params, DATA)
@@ -68,7 +68,7 @@ class Shared(nn.Module):
 def test_one_log_variance_for_all_latents_is_each_latents_own(key):
     recipe = recipe_of("vae")
     recipe = replace(recipe, model=replace(recipe.model, encoder=Shared()))
-    params = training.init(recipe, jax.random.clone(key), DATA).params
+    params = initial(recipe, jax.random.clone(key), DATA).params
     posterior = encode_all(recipe, params, key, DATA)
     assert posterior.mean.shape == posterior.log_var.shape == (16, 2)
     with pytest.raises(ValueError, match=r"of shape \[N, latent\]; got \(16, 2\) and \(16,\)"):

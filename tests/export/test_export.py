@@ -13,6 +13,7 @@ import onnxruntime
 import pytest
 from jax import export as jax_export
 from quick import few_codes, no_pictures
+from recipes import initial
 
 import vae_jax
 from vae_jax.commands import export as export_command
@@ -23,7 +24,7 @@ from vae_jax.errors import InputError
 from vae_jax.export import FORMATS
 from vae_jax.models import LIKELIHOODS
 from vae_jax.runs import Config, build
-from vae_jax.training import Trained, init
+from vae_jax.training import Trained
 
 READ = """
 import json, sys
@@ -46,7 +47,7 @@ def untrained(tmp_path: Path, shape=(8, 8), likelihood=None, data=None, **flags)
         data = tmp_path / "x.npy"
         np.save(data, np.random.RandomState(0).randint(0, 256, (40, *shape)).astype(np.uint8))
     experiment = build(Config(data=str(data), batch_size=16, latent=3, likelihood=likelihood, **flags))
-    state = init(experiment.recipe, jax.random.key(0), experiment.data.train)
+    state = initial(experiment.recipe, jax.random.key(0), experiment.data.train)
     params = jax.tree.map(lambda p: p + 0.1 * np.float32(np.random.RandomState(1).randn(*p.shape)), state.params)
     return Trained(experiment, params)
 
@@ -57,13 +58,13 @@ def expect_onnx_to_agree(model: Trained, folder: Path, rtol: float = 1e-5) -> No
     for n in (1, 5):
         x = np.asarray(model.recipe.seen(jax.random.key(0), model.data.test.x[:n]))
         n = len(x)
-        q = jax.vmap(lambda x: model.model.encode(model.params, x))(x)
+        q = jax.jit(jax.vmap(lambda x: model.model.encode(model.params, x)))(x)
         outputs = encoder.run(None, {"x": x})
         np.testing.assert_allclose(outputs[0], q.mean, rtol=rtol, atol=rtol)
         if len(outputs) > 1:
             np.testing.assert_allclose(outputs[1], q.log_var, rtol=rtol, atol=rtol)
         z = np.random.RandomState(0).randn(n, 3).astype(np.float32)
-        expected = jax.vmap(lambda z: mean_of(model.model.decode(model.params, z)))(z)
+        expected = jax.jit(jax.vmap(lambda z: mean_of(model.model.decode(model.params, z))))(z)
         (found,) = decoder.run(None, {"z": z})
         assert found.shape == expected.shape
         np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol)
@@ -109,11 +110,11 @@ def test_stablehlo_takes_any_number_of_examples(flags, tmp_path):
         x = model.recipe.seen(jax.random.key(0), model.data.test.x[:n])
         z = jax.random.normal(jax.random.key(1), (n, 3))
         y = [jnp.arange(n, dtype=jnp.int32)] if model.recipe.loss.conditional else []
-        q = jax.vmap(lambda x, *y: model.model.encode(model.params, x, *y))(x, *y)
+        q = jax.jit(jax.vmap(lambda x, *y: model.model.encode(model.params, x, *y)))(x, *y)
         mean, variance = encoder.call(x, *y)
         np.testing.assert_allclose(mean, q.mean, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(variance, jnp.exp(q.log_var), rtol=1e-4, atol=1e-5)
-        images = jax.vmap(lambda z, *y: mean_of(model.model.decode(model.params, z, *y)))(z, *y)
+        images = jax.jit(jax.vmap(lambda z, *y: mean_of(model.model.decode(model.params, z, *y))))(z, *y)
         np.testing.assert_allclose(decoder.call(z, *y), images, rtol=1e-5, atol=1e-5)
 
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from recipes import initial
 
 import vae_jax
 from vae_jax.commands import train as train_command
@@ -14,7 +15,7 @@ from vae_jax.evaluation import evaluate_elbo
 from vae_jax.models import LIKELIHOODS
 from vae_jax.runs import Config, build
 from vae_jax.runs.building import moments
-from vae_jax.training import init, train
+from vae_jax.training import train
 
 SHARES = ("bernoulli", "gaussian-learned", "poisson")  # of what a likelihood needs, one of each kind shows it again
 MODELS = [
@@ -37,11 +38,11 @@ def test_an_untrained_model_has_the_moments_of_its_data(likelihood, model, tmp_p
     flags = {"data": str(tmp_path / "x.npy"), "likelihood": likelihood, "model": model, "start": "data"}
     experiment = build(Config(**flags, batch_size=16, latent=2))
     recipe = experiment.recipe
-    params = init(recipe, jax.random.key(0), experiment.data.train).params
+    params = initial(recipe, jax.random.key(0), experiment.data.train).params
     mean, variance = moments(experiment.data.train, recipe.preprocess)
     if model == "conv":
         mean, variance = np.full_like(mean, mean.mean()), np.full_like(mean, variance.mean() + mean.var())
-    p = jax.vmap(lambda z: recipe.model.decode(params, z))(jnp.zeros((20, 2)))  # where kernels add nothing
+    p = jax.jit(jax.vmap(lambda z: recipe.model.decode(params, z)))(jnp.zeros((20, 2)))  # where kernels add nothing
     least = 2e-3 if not counts else 0  # of a probability; grey levels are cut off at 0 and 1
     of_levels = {"rtol": 0.02, "atol": 0.02} if likelihood.startswith("logistic") else {"rtol": 1e-3, "atol": least}
     np.testing.assert_allclose(mean_of(p), np.broadcast_to(mean, mean_of(p).shape), **of_levels)
@@ -71,7 +72,7 @@ def test_it_is_the_default_where_zero_would_be_far(tmp_path):
     ):
         flags = {"data": str(tmp_path / "x.npy"), "likelihood": likelihood, "start": start}
         experiment = build(Config(**flags, batch_size=16, latent=2))
-        params = init(experiment.recipe, jax.random.key(0), experiment.data.train).params
+        params = initial(experiment.recipe, jax.random.key(0), experiment.data.train).params
         assert bool(np.any(params["decoder"]["params"]["likelihood"]["bias"] != 0)) == far
 
 

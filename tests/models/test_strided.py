@@ -1,5 +1,7 @@
 """The strided convolutions against Flax's own layers: values, derivatives, batches, members, and devices."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -42,9 +44,12 @@ def squares(form, x, kernel):
 def test_one_example(form, flax_form, channels, key):
     x, kernel = draw(key, channels)
     reference = lambda x, kernel: by_flax(flax_form, x, kernel)
-    expect_equal(form(x, kernel), reference(x, kernel))
-    found, expected = (jax.grad(lambda x, k, f=f: squares(f, x, k), (0, 1))(x, kernel) for f in (form, reference))
-    expect_equal(found, expected)
+
+    @partial(jax.jit, static_argnums=0)
+    def results(form, x, kernel):
+        return form(x, kernel), jax.grad(partial(squares, form), (0, 1))(x, kernel)
+
+    expect_equal(results(form, x, kernel), results(reference, x, kernel))
 
 
 @pytest.mark.parametrize("channels", [(3, 16), (12, 10)])
@@ -81,10 +86,13 @@ def test_a_batch_members_and_every_order_of_transformations(form, flax_form, cha
 def test_the_native_form_is_that_of_cpus(channels, key):
     x, kernel = draw(key, channels)
     x = jnp.stack([x, 1 - x], -1)
-    y = trilinear.contract(x, kernel)
-    expect_equal(trilinear.contract_native(x, kernel), y)
-    expect_equal(trilinear.spread_native(y, kernel), trilinear.spread(y, kernel))
-    expect_equal(trilinear.correlate_native(x, y), trilinear.correlate(x, y))
+    y = jax.jit(trilinear.contract)(x, kernel)
+    expect_equal(jax.jit(trilinear.contract_native)(x, kernel), y)
+    for own, native, operands in (
+        (trilinear.spread, trilinear.spread_native, (y, kernel)),
+        (trilinear.correlate, trilinear.correlate_native, (x, y)),
+    ):
+        expect_equal(jax.jit(native)(*operands), jax.jit(own)(*operands))
 
 
 def test_half_precision_stays_half(key):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from recipes import CLASSES, DATA, recipe_of
+from recipes import CLASSES, DATA, initial, recipe_of
 
 from vae_jax import StandardNormal, training
 from vae_jax.data import Examples
@@ -89,7 +89,7 @@ def test_networks_compute_in_half_precision_and_all_else_in_single(name, network
     single, half = (Recipe(model=VAE(*networks, dtype=dtype), loss=loss, batch_size=4) for dtype in (None, "bfloat16"))
     x = jax.random.uniform(key, (4, *shape))
     data = Examples(x, jnp.arange(4, dtype=jnp.int32) % 3)
-    state = training.init(half, jax.random.key(1), data)
+    state = initial(half, jax.random.key(1), data)
     hyper = training.hyperparameters(half)
     step = jax.jit(training.step, static_argnums=0)
     program = step.lower(half, state, jax.random.key(2), hyper, data).as_text()

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 from quick import few_codes, no_pictures
-from recipes import recipe_of
+from recipes import initial, recipe_of
 from tables import enter
 
 from vae_jax import training
@@ -94,7 +94,7 @@ def test_skipped_steps_change_nothing_but_the_count():
     *_, word = fit(made, members(made, 100), DATA, epochs=3)
     assert word.population.finite.all()
     plain = replace(made, loss=LOSSES["vae"], skip_nonfinite=False)
-    state, hyper = training.init(plain, jax.random.clone(key), DATA), hyperparameters(plain, beta=1.0)
+    state, hyper = initial(plain, jax.random.clone(key), DATA), hyperparameters(plain, beta=1.0)
     rows = [training.order(plain, jax.random.clone(key), epoch, DATA) for epoch in range(3)]
     step = jax.jit(partial(training.step, plain))
     for index, row in enumerate(jnp.concatenate(rows)):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from recipes import DATA, recipe_of
+from recipes import DATA, initial, recipe_of
 
 from vae_jax import training
 from vae_jax.data import Examples
@@ -25,7 +25,7 @@ def recipe(**changes) -> training.Recipe:
 
 def steps_of(recipe, key, count, **hyper):
     """The state before and after each of some steps on the same batch."""
-    states, numbers = [training.init(recipe, jax.random.clone(key), DATA)], hyperparameters(recipe, **hyper)
+    states, numbers = [initial(recipe, jax.random.clone(key), DATA)], hyperparameters(recipe, **hyper)
     step = jax.jit(partial(training.step, recipe))
     for _ in range(count):
         states.append(step(states[-1], jax.random.clone(key), numbers, Examples(DATA.x[:8]))[0])
@@ -36,9 +36,8 @@ def gradient_of(recipe, state, key):
     """The gradient that the next step takes, as the step has it."""
     noise = jax.random.fold_in(use(jax.random.clone(key), "noise"), state.step)
     own = LOSSES["vae"].at(state.step, {})
-    return jax.grad(lambda params: training.batch_loss(recipe, params, own, noise, Examples(DATA.x[:8]))[0])(
-        state.params
-    )
+    loss = lambda params: training.batch_loss(recipe, params, own, noise, Examples(DATA.x[:8]))[0]
+    return jax.jit(jax.grad(loss))(state.params)
 
 
 def expect_close(one, other, rtol=1e-5):

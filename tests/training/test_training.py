@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 from jax._src.array import ArrayImpl
+from recipes import initial
 
 from vae_jax import losses, training
 from vae_jax.data import Examples, dynamic
@@ -40,6 +41,10 @@ def data() -> Examples:
 
 def trained(recipe, key, hyper, data, epochs=2):
     return training.run(recipe, key, hyper, data, epochs=epochs)
+
+
+step = jax.jit(training.step, static_argnums=0)
+batch_loss = jax.jit(training.batch_loss, static_argnums=0, static_argnames="data_size")
 
 
 def test_population_is_its_members(key, data):
@@ -79,9 +84,9 @@ def test_three_betas_one_compilation(key, data):
 def test_step_agrees_with_a_step_by_hand(key, data):
     recipe = small_recipe()
     hyper = hyperparameters(recipe, beta=2.0)
-    state = training.init(recipe, jax.random.clone(key), data)
+    state = initial(recipe, jax.random.clone(key), data)
     batch = Examples(jnp.asarray(data.x[:8]))
-    found, metrics = jax.jit(partial(training.step, recipe))(state, jax.random.clone(key), hyper, batch)
+    found, metrics = step(recipe, state, jax.random.clone(key), hyper, batch)
     noise = jax.random.fold_in(use(key, "noise"), 0)
     own = {"beta": jnp.float32(2)}
     loss = lambda params: training.batch_loss(recipe, params, own, jax.random.clone(noise), batch)[0]
@@ -98,10 +103,10 @@ def test_step_agrees_with_a_step_by_hand(key, data):
 def test_batch_order_does_not_matter_but_noise_does(key, data):
     """The mean of deterministic terms ignores the order; each example has noise of its own."""
     recipe = small_recipe()
-    params = training.init(recipe, jax.random.clone(key), data).params
+    params = initial(recipe, jax.random.clone(key), data).params
 
     def terms(rows):
-        return training.batch_loss(recipe, params, {}, jax.random.key(1), Examples(jnp.asarray(rows)))[1]
+        return batch_loss(recipe, params, {}, jax.random.key(1), Examples(jnp.asarray(rows)))[1]
 
     forward, backward = terms(data.x[:8]), terms(data.x[:8][::-1])
     np.testing.assert_allclose(forward.rate, backward.rate[::-1], rtol=1e-5)
@@ -122,24 +127,26 @@ def test_a_critic_trains_beside_the_model_and_leaves_it_alone(key, data):
     """With γ = 0 FactorVAE's model is the VAE's, step for step; its critic goes by Adam(1e-4, 0.5, 0.9) on its loss."""
     with_critic = small_recipe(loss=LOSSES["factor"].choose(width=4))
     hyper = hyperparameters(with_critic, gamma=0.0)
-    state = training.init(with_critic, jax.random.clone(key), data)
-    plain = training.init(small_recipe(), jax.random.clone(key), data)
+    state = initial(with_critic, jax.random.clone(key), data)
+    plain = initial(small_recipe(), jax.random.clone(key), data)
     optimizer = optax.adam(1e-4, b1=0.5, b2=0.9)
     critic = state.params["critic"]
     opt_state = optimizer.init(critic)
     for index in range(3):
         batch = Examples(data.x[8 * index : 8 * index + 8])
 
+        @jax.jit
+        @jax.value_and_grad
         def critic_loss(critic, state=state, batch=batch):
             key_step = jax.random.fold_in(use(jax.random.clone(key), "noise"), state.step)
             _, terms = training.batch_loss(with_critic, state.params, {"gamma": 0.0}, key_step, batch)
             return losses.critic_loss(use(key_step, "critic"), terms.z, lambda z: losses.apply_critic(critic, z))
 
-        value, grads = jax.value_and_grad(critic_loss)(critic)
+        value, grads = critic_loss(critic)
         updates, opt_state = optimizer.update(grads, opt_state)
         critic = optax.apply_updates(critic, updates)
-        state, metrics = training.step(with_critic, state, jax.random.clone(key), hyper, batch)
-        plain, _ = training.step(small_recipe(), plain, jax.random.clone(key), hyperparameters(small_recipe()), batch)
+        state, metrics = step(with_critic, state, jax.random.clone(key), hyper, batch)
+        plain, _ = step(small_recipe(), plain, jax.random.clone(key), hyperparameters(small_recipe()), batch)
         np.testing.assert_allclose(metrics["critic_loss"], value, rtol=1e-5)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), state.params["critic"], critic)
     model = {name: part for name, part in state.params.items() if name != "critic"}
@@ -149,10 +156,10 @@ def test_a_critic_trains_beside_the_model_and_leaves_it_alone(key, data):
 def test_a_critics_gradient_reaches_the_codes_and_not_the_critic(key, data):
     """γ weighs the critic's logit for the model; the critic's own objective does not see γ."""
     recipe = small_recipe(loss=LOSSES["factor"].choose(width=4))
-    state = training.init(recipe, jax.random.clone(key), data)
+    state = initial(recipe, jax.random.clone(key), data)
     batch = Examples(data.x[:8])
     without, with_gamma = (
-        training.step(recipe, state, jax.random.clone(key), hyperparameters(recipe, gamma=gamma), batch)[0].params
+        step(recipe, state, jax.random.clone(key), hyperparameters(recipe, gamma=gamma), batch)[0].params
         for gamma in (0.0, 1000.0)
     )
     jax.tree.map(np.testing.assert_array_equal, without["critic"], with_gamma["critic"])
@@ -164,13 +171,13 @@ def test_a_run_tells_its_loss_the_size_of_the_data(key, data):
     """Of the whole data, not of the batch: at an epoch's first step the loss is that with N = 50."""
     recipe = small_recipe(loss=LOSSES["beta-tc-weighted"])
     hyper = hyperparameters(recipe)
-    state = training.init(recipe, jax.random.clone(key), data)
+    state = initial(recipe, jax.random.clone(key), data)
     rows = training.order(recipe, jax.random.clone(key), 0, data)
-    _, metrics = training.steps(recipe, state, jax.random.clone(key), hyper, data, rows)
+    _, metrics = jax.jit(partial(training.steps, recipe))(state, jax.random.clone(key), hyper, data, rows)
     key_step = jax.random.fold_in(use(key, "noise"), 0)
     own, batch = recipe.loss.at(0, hyper), Examples(data.x[rows[0]])
-    loss, _ = training.batch_loss(recipe, state.params, own, jax.random.clone(key_step), batch, data_size=50)
-    alone, _ = training.batch_loss(recipe, state.params, own, key_step, batch)
+    loss, _ = batch_loss(recipe, state.params, own, jax.random.clone(key_step), batch, data_size=50)
+    alone, _ = batch_loss(recipe, state.params, own, key_step, batch)
     np.testing.assert_allclose(metrics["loss"][0], loss, rtol=1e-5)
     assert abs(loss - alone) > 0.1
 

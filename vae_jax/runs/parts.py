@@ -23,8 +23,6 @@ from vae_jax.training import pure
 from vae_jax.training.experiment import Experiment
 from vae_jax.training.layout import lay_out
 from vae_jax.training.memory import members_that_fit
-from vae_jax.training.pure import State
-from vae_jax.training.recipe import Recipe
 from vae_jax.writing import plain, read_sealed, write_sealed
 
 Run = dict[str, Any]  # a member by its numbers: hyperparameters and seed
@@ -142,15 +140,9 @@ def identity(run: Run) -> tuple:
 
 def layout_of(experiment: Experiment) -> dict[str, Any]:
     """Shapes and dtypes of what is saved for one member."""
-    states = state_of(experiment.recipe, experiment)
+    states = pure.state_shapes(experiment.recipe, experiment.data.train)
     best = {} if experiment.patience is None else {"best": shapes_of(states.evaluated)}
     return {"states": states, "bad": jax.ShapeDtypeStruct((), np.int32), **best}
-
-
-def state_of(recipe: Recipe, experiment: Experiment) -> State:
-    """Shapes and dtypes of one member's state."""
-    first = jax.tree.map(lambda leaf: np.asarray(leaf[:1]), experiment.data.train)
-    return jax.eval_shape(lambda key, data: pure.init(recipe, key, data), jax.random.key(0), first)
 
 
 def _part(folder: Path, choices: dict[str, Any], runs: list[Run]) -> Part:

@@ -53,10 +53,10 @@ def bytes_per_member(recipe: Recipe, data: Examples, *, within: str) -> int:
     Four copies of the state: the most that an update holds, and what it goes back to if it diverges. Where members run
     side by side (`within="vmap"`) also the working memory of a step, as reported by the compiler.
     """
-    key, hyper = jax.eval_shape(lambda: (jax.random.key(0), hyperparameters(recipe)))
-    state = jax.eval_shape(lambda key, data: pure.init(recipe, key, data), key, data)
+    state = pure.state_shapes(recipe, data)
     total = 4 * sum(_bytes(leaf) for leaf in jax.tree.leaves(state))
     if within == "vmap":
+        key, hyper = jax.eval_shape(lambda: (jax.random.key(0), hyperparameters(recipe)))
         batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((recipe.batch_size, *leaf.shape[1:]), leaf.dtype), data)
         step = jax.jit(pure.step, static_argnums=0).lower(recipe, state, key, hyper, batch)
         analysis: Any = step.compile().memory_analysis()

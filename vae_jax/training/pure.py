@@ -10,7 +10,7 @@ at the outermost level.
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -66,6 +66,18 @@ def init(recipe: Recipe, key: Array, data: Examples) -> State:
     opt_state = _optimizer(recipe, rates, 0).init(params)
     average = jax.tree.map(jnp.copy, params) if "ema" in recipe.options else None
     return State(params, opt_state, jnp.zeros((), jnp.int32), average)
+
+
+def state_shapes(recipe: Recipe, data: Examples) -> State:
+    """Shapes and dtypes of the state that `init` gives for such data, traced once for all who ask."""
+    example = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), data)
+    return _state_shapes(recipe, example)
+
+
+@lru_cache(maxsize=64)
+def _state_shapes(recipe: Recipe, example: Examples) -> State:
+    key = jax.eval_shape(jax.random.key, 0)
+    return jax.eval_shape(partial(init, recipe), key, example)
 
 
 def example_terms(recipe: Recipe, params: Params, key: Array, example: Examples) -> Terms:
