@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from recipes import DATA, initial, recipe_of
+from recipes import DATA, EVERY_LOSS, initial, recipe_of
 
 from vae_jax import training
 from vae_jax.data import Examples, load
@@ -23,8 +23,6 @@ def one_of(*names: str) -> list:
     return [pytest.param(name, marks=() if name in names else pytest.mark.slow) for name in LOSSES]
 
 
-# The formula of each is one of the others' with other numbers or another gradient, which has tests of its own.
-LIKE_ANOTHER = {"iwae-stl", "beta-tc-weighted", "beta-vae", "dip-i", "denoising-masking", "denoising-salt-and-pepper"}
 KINDS = ("vae", "ae", "iwae", "beta-tc", "factor", "wae-mmd")
 ONE_OF_EACH_KIND = one_of(*KINDS)
 
@@ -73,7 +71,7 @@ def expect_each_batch_alone(name: str, transform: Callable) -> None:
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4), found, single(name))
 
 
-@pytest.mark.parametrize("name", LOSSES, scope="class")
+@pytest.mark.parametrize("name", EVERY_LOSS, scope="class")
 class TestEveryLoss:
     def test_gradient_is_finite_also_at_extremes(self, name, key):
         _, params, own, _, compiled = parts(name)
@@ -142,7 +140,7 @@ class TestEveryLoss:
         assert 20 < len(LOSSES[name].summary) < 120
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LIKE_ANOTHER else ()) for n in LOSSES])
+@pytest.mark.parametrize("name", EVERY_LOSS)
 def test_value_and_gradient_agree_under_jit_and_vmap(name):
     expect_each_batch_alone(name, lambda gradient: jax.jit(jax.vmap(gradient, (None, 0, 0))))
 

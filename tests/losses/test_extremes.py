@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from recipes import EVERY_LOSS
 
 from vae_jax import Bernoulli, Delta, DiscretizedLogistic, Normal, losses
 from vae_jax.distributions import RATES
@@ -64,7 +65,7 @@ def bernoulli(h, _):
 IMAGES = jnp.array([[0.0, 1.0, 0.5], [1.0, 0.0, 0.2], [0.3, 0.3, 0.0], [1.0, 1.0, 1.0]])
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", EVERY_LOSS)
 class TestEveryLoss:
     @pytest.mark.parametrize("logit", [-1e4, 1e4])
     def test_logits(self, name, logit, key):

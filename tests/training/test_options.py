@@ -85,7 +85,9 @@ def test_weight_decay_is_decoupled(key):
     expect_close(with_decay, jax.tree.map(lambda p, start: p - 1e-3 * (0.1 - 1e-4) * start, plain, before))
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "adam" else ()) for name in OPTIMIZERS]
+)
 def test_every_optimiser_trains_under_vmap(name, key):
     """Also with all options, a schedule, and every number of its own varied: each member is the single run."""
     own = recipe(optimizer=OPTIMIZERS[name], schedule=SCHEDULES["cosine"], options=("clip_norm", "ema"), accumulate=2)
