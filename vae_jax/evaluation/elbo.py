@@ -11,7 +11,7 @@ from jax import Array, lax
 from vae_jax.data.table import Examples
 from vae_jax.distributions.base import mean_of
 from vae_jax.keys import use
-from vae_jax.losses.elbo import Terms, elbo_terms
+from vae_jax.losses.elbo import elbo_terms
 from vae_jax.models.vae import Params
 from vae_jax.training.pure import batch_loss, example_loss, example_parts, example_terms
 from vae_jax.training.recipe import Hyper, Recipe
@@ -62,10 +62,8 @@ def evaluate_elbo(
       `rate_per_latent`, a list; `mean_squared_error`, summed over pixels, of the mean of p(x|z) at the posterior mean;
       `active_units` over these data; `examples`; and, with `hyper`, `loss`.
     """
-    key = use(key, "elbo")
-    data = jax.device_put(recipe.labelled(data))
-    terms, squared_error = _all_terms(recipe, params, use(key, "terms"), data)
-    distortion, kl, squared_error = (np.asarray(a, np.float64) for a in (terms.distortion, terms.kl, squared_error))
+    found = _of_each(recipe, params, key, recipe.labelled(data), hyper)
+    distortion, kl, squared_error = (np.asarray(a, np.float64) for a in found[:3])
     rate = kl.sum(axis=1)
     negative_elbo, error = mean_and_error(distortion + rate)
     result = {
@@ -76,12 +74,11 @@ def evaluate_elbo(
         "rate_error": mean_and_error(rate)[1],
         "rate_per_latent": kl.mean(axis=0).tolist(),
         "mean_squared_error": float(squared_error.mean()),
-        "active_units": int(active_units(terms.posterior)),
+        "active_units": int(found.active_units),
         "examples": len(rate),
     }
-    if hyper is not None:
-        own = recipe.loss.at(jnp.inf, hyper)
-        result["loss"] = float(np.asarray(_all_losses(recipe, params, own, use(key, "loss"), data), np.float64).mean())
+    if found.loss is not None:
+        result["loss"] = float(np.asarray(found.loss, np.float64).mean())
     return result
 
 
@@ -134,22 +131,43 @@ def reconstruct(recipe: Recipe, params: Params, key: Array, data: Examples, hype
     return jax.vmap(one)(keys, recipe.labelled(data))
 
 
+class _OfEach(NamedTuple):
+    """What is measured of every example, `[n]` or `[n, latent]`, and how many latents are active over all of them.
+
+    Attributes:
+      distortion, kl: the terms of its ELBO.
+      squared_error: of its reconstruction from the posterior's mean, against the x that was encoded.
+      active_units: a whole number.
+      loss: the training loss, where it is asked for.
+    """
+
+    distortion: Array
+    kl: Array
+    squared_error: Array
+    active_units: Array
+    loss: Array | None
+
+
 @partial(jax.jit, static_argnums=0)
-def _all_terms(recipe: Recipe, params: Params, key: Array, data: Examples) -> tuple[Terms, Array]:
-    """The terms of every example, with the posterior's mean for the posterior; and the squared error of its
-    reconstruction from that mean, against the x that was encoded."""
+def _of_each(recipe: Recipe, params: Params, key: Array, data: Examples, hyper: Hyper | None) -> _OfEach:
+    """All in one program: compiled apart, an operation at a time, it would take longer to begin than to measure."""
+    key = use(key, "elbo")
 
     def one(inputs):
         key, x, encode, decode, prior = example_parts(recipe, params, *inputs)
         terms = elbo_terms(key, x, encode, decode, prior)
         mean = mean_of(terms.posterior)
-        return terms._replace(posterior=mean), jnp.sum(jnp.square(mean_of(decode(mean)) - x))
+        return terms.distortion, terms.kl, jnp.sum(jnp.square(mean_of(decode(mean)) - x)), mean
 
-    return lax.map(one, (jax.random.split(key, data.x.shape[0]), data), batch_size=CHUNK)
+    keys = jax.random.split(use(key, "terms"), data.x.shape[0])
+    *terms, means = lax.map(one, (keys, data), batch_size=CHUNK)
+    loss = None
+    if hyper is not None:
+        loss = _losses(recipe, params, recipe.loss.at(jnp.inf, hyper), use(key, "loss"), data)
+    return _OfEach(*terms, active_units(means), loss)
 
 
-@partial(jax.jit, static_argnums=0)
-def _all_losses(recipe: Recipe, params: Params, own: Hyper, key: Array, data: Examples) -> Array:
+def _losses(recipe: Recipe, params: Params, own: Hyper, key: Array, data: Examples) -> Array:
     """The training loss of every example, `[n]`; or, for a batch loss, of batches of the training size."""
     n = data.x.shape[0]
     if not recipe.loss.batch:
