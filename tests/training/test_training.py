@@ -27,6 +27,7 @@ from vae_jax.training import (
     train_one,
 )
 from vae_jax.training.feed import part_of_epoch
+from vae_jax.training.pure import state_shapes
 
 
 def small_recipe(**changes) -> Recipe:
@@ -165,6 +166,14 @@ def test_a_critics_gradient_reaches_the_codes_and_not_the_critic(key, data):
     jax.tree.map(np.testing.assert_array_equal, without["critic"], with_gamma["critic"])
     kernels = (params["encoder"]["params"]["posterior"]["kernel"] for params in (without, with_gamma))
     assert np.abs(np.subtract(*kernels)).max() > 1e-4
+
+
+def test_the_shapes_of_a_state_are_those_of_init_and_traced_once(key, data):
+    """Also with a critic and an average; a model is traced for seconds where it is large, and many ask."""
+    recipe = small_recipe(loss=LOSSES["factor"].choose(width=4), options=("ema",))
+    shapes = state_shapes(recipe, data)
+    assert shapes == jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), initial(recipe, key, data))
+    assert state_shapes(recipe, Examples(data.x[:9])) is shapes
 
 
 def test_a_run_tells_its_loss_the_size_of_the_data(key, data):
