@@ -160,11 +160,11 @@ def _of_each(recipe: Recipe, params: Params, key: Array, data: Examples, hyper: 
         return terms.distortion, terms.kl, jnp.sum(jnp.square(mean_of(decode(mean)) - x)), mean
 
     keys = jax.random.split(use(key, "terms"), data.x.shape[0])
-    *terms, means = lax.map(one, (keys, data), batch_size=CHUNK)
+    distortion, kl, squared_error, means = lax.map(one, (keys, data), batch_size=CHUNK)
     loss = None
     if hyper is not None:
         loss = _losses(recipe, params, recipe.loss.at(jnp.inf, hyper), use(key, "loss"), data)
-    return _OfEach(*terms, active_units(means), loss)
+    return _OfEach(distortion, kl, squared_error, active_units(means), loss)
 
 
 def _losses(recipe: Recipe, params: Params, own: Hyper, key: Array, data: Examples) -> Array:
