@@ -12,6 +12,7 @@ from recipes import initial
 from vae_jax import Delta, training
 from vae_jax.data import PREPROCESS, Examples
 from vae_jax.evaluation import active_units, elbo_means, evaluate_elbo
+from vae_jax.evaluation.elbo import _of_each
 from vae_jax.keys import use
 from vae_jax.losses import LOSSES
 from vae_jax.models import VAE, BernoulliLikelihood, DenseDecoder, DenseEncoder, GaussianLikelihood
@@ -47,6 +48,19 @@ def test_means_on_the_device_are_those_of_the_evaluation(key, data):
     np.testing.assert_allclose(means["distortion"], np.asarray(terms.distortion, np.float64).mean(), rtol=1e-6)
     np.testing.assert_allclose(means["rate"], np.asarray(terms.rate, np.float64).mean(), rtol=1e-5)
     np.testing.assert_allclose(means["negative_elbo"], means["distortion"] + means["rate"], rtol=1e-6)
+
+
+def test_the_loss_takes_any_numbers_and_is_that_of_complete_ramps(key, data):
+    """Whatever their types, by one program; also where a ramp repeats, which has no end."""
+    params = initial(RECIPE, jax.random.clone(key), data).params
+    of = lambda **hyper: evaluate_elbo(RECIPE, params, jax.random.clone(key), data, hyper)["loss"]
+    plain = of(beta=3.0)
+    programs = _of_each._cache_size()
+    for other in (3, np.int64(3), np.float64(3.0), jnp.float32(3.0)):
+        assert of(beta=other) == plain
+    assert of(beta=3.0, another="x") == plain
+    assert _of_each._cache_size() == programs
+    assert of(beta=3.0, beta_steps=50, beta_period=100.0) == of(beta=3.0, beta_steps=10**10) == plain
 
 
 class Pixels(nn.Module):

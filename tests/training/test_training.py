@@ -1,5 +1,6 @@
 """Training: its transformations against each other, its keys, and its driver."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -10,8 +11,8 @@ import pytest
 from jax._src.array import ArrayImpl
 from recipes import initial
 
-from vae_jax import losses, training
-from vae_jax.data import Examples, dynamic
+from vae_jax import Normal, losses, training
+from vae_jax.data import Examples, dynamic, grey
 from vae_jax.errors import InputError
 from vae_jax.keys import Keys, use
 from vae_jax.losses import LOSSES
@@ -170,10 +171,19 @@ def test_a_critics_gradient_reaches_the_codes_and_not_the_critic(key, data):
 
 def test_the_shapes_of_a_state_are_those_of_init_and_traced_once(key, data):
     """Also with a critic and an average; a model is traced for seconds where it is large, and many ask."""
-    recipe = small_recipe(loss=LOSSES["factor"].choose(width=4), options=("ema",))
+    traces = []
+    counted = lambda key, x: traces.append(1) or grey(key, x)
+    recipe = small_recipe(loss=LOSSES["factor"].choose(width=4), options=("ema",), preprocess=counted)
     shapes = state_shapes(recipe, data)
+    assert state_shapes(recipe, Examples(data.x[:9])) == shapes and len(traces) == 1
+    with jax.enable_x64(True):
+        assert state_shapes(recipe, data) != shapes
     assert shapes == jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), initial(recipe, key, data))
-    assert state_shapes(recipe, Examples(data.x[:9])) is shapes
+
+
+def test_the_shapes_of_a_state_need_no_hash(data):
+    model = small_recipe().model
+    assert state_shapes(small_recipe(model=replace(model, prior=Normal(jnp.zeros(3), jnp.zeros(3)))), data)
 
 
 def test_a_run_tells_its_loss_the_size_of_the_data(key, data):

@@ -62,7 +62,10 @@ def evaluate_elbo(
       `rate_per_latent`, a list; `mean_squared_error`, summed over pixels, of the mean of p(x|z) at the posterior mean;
       `active_units` over these data; `examples`; and, with `hyper`, `loss`.
     """
-    found = _of_each(recipe, params, key, recipe.labelled(data), hyper)
+    own = None
+    if hyper is not None:  # float32, whatever they are: else each kind of number would be a program of its own
+        own = {name: jnp.asarray(hyper[name], jnp.float32) for name in recipe.loss.hyper if name in hyper}
+    found = _of_each(recipe, params, key, recipe.labelled(data), own)
     distortion, kl, squared_error = (np.asarray(a, np.float64) for a in found[:3])
     rate = kl.sum(axis=1)
     negative_elbo, error = mean_and_error(distortion + rate)

@@ -88,7 +88,11 @@ class Loss:
         }
         for name, length in self.ramps.items():
             steps, period = own.pop(length), own.pop(f"{name}_period", None)
-            now = step if period is None else jnp.where(period > 0, jnp.mod(step, jnp.maximum(period, 1.0)), step)
+            if period is None:
+                now = step
+            else:  # at infinity, where a ramp is complete, there is no remainder
+                cyclic = (period > 0) & jnp.isfinite(step)
+                now = jnp.where(cyclic, jnp.mod(step, jnp.maximum(period, 1.0)), step)
             own[name] *= jnp.where(steps > 0, jnp.minimum(now / jnp.maximum(steps, 1.0), 1.0), 1.0)
         return own
 

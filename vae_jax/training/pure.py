@@ -10,7 +10,7 @@ at the outermost level.
 
 import math
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -70,14 +70,16 @@ def init(recipe: Recipe, key: Array, data: Examples) -> State:
 
 def state_shapes(recipe: Recipe, data: Examples) -> State:
     """Shapes and dtypes of the state that `init` gives for such data, traced once for all who ask."""
-    example = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), data)
-    return _state_shapes(recipe, example)
-
-
-@lru_cache(maxsize=64)
-def _state_shapes(recipe: Recipe, example: Examples) -> State:
     key = jax.eval_shape(jax.random.key, 0)
-    return jax.eval_shape(partial(init, recipe), key, example)
+    example = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), data)
+    try:
+        hash(recipe)
+    except TypeError:  # arrays or lists in it, which jax keeps no trace for
+        return jax.eval_shape(partial(init, recipe), key, example)
+    return _init.eval_shape(recipe, key, example)
+
+
+_init = jax.jit(init, static_argnums=0)
 
 
 def example_terms(recipe: Recipe, params: Params, key: Array, example: Examples) -> Terms:
