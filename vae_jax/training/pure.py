@@ -79,7 +79,7 @@ def state_shapes(recipe: Recipe, data: Examples) -> State:
     return _init.eval_shape(recipe, key, example)
 
 
-_init = jax.jit(init, static_argnums=0)
+_init = jax.jit(init, static_argnums=0)  # for its trace, which jax keeps; never run
 
 
 def example_terms(recipe: Recipe, params: Params, key: Array, example: Examples) -> Terms:
