@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 CACHE = Path(__file__).parent.parent / ".pytest_cache" / "xla"
-LARGE = 1_200_000_000  # bytes of a worker
+LARGE = 1_600_000_000  # bytes of a worker
 UNOPTIMISED = (
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false"
 )
