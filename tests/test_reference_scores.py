@@ -38,8 +38,9 @@ def theirs(name: str, code: str) -> float:
 
 
 LONG = [
-    ("explicitness", code) for code in ("perfect", "rotated", "noisy")
-]  # its regressions take longest to converge there
+    *(("explicitness", code) for code in ("perfect", "rotated", "noisy")),  # its regressions take longest there
+    *((name, "noisy") for name in ("sap", "beta_vae", "factor_vae")),
+]
 
 
 @pytest.mark.parametrize(

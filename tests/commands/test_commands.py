@@ -353,7 +353,10 @@ def test_a_file_that_no_command_wrote_is_refused(run, tmp_path, file, content, s
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize(("name", "flags"), [("train", ()), ("sweep", ("--betas", "1", "--seeds", "1"))])
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [("train", ()), pytest.param("sweep", ("--betas", "1", "--seeds", "1"), marks=pytest.mark.slow)],
+)
 def test_the_scripts_run_from_beginning_to_end(name, flags, tmp_path):
     """As a user calls them, each in a process of its own."""
     command = [sys.executable, ROOT / "experiments" / f"{name}.py", "--epochs", "1", *flags, "--out", tmp_path / "out"]

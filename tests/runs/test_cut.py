@@ -187,7 +187,7 @@ def test_rows_of_a_run_that_was_ahead_of_its_checkpoint_are_not_there_twice(uncu
     assert steps == [row["step"] for row in rows]
 
 
-@pytest.mark.parametrize("counts", [(2, 1), (1, 2)])
+@pytest.mark.parametrize("counts", [(2, 1), pytest.param((1, 2), marks=pytest.mark.slow)])
 def test_saved_on_some_devices_it_goes_on_with_others(counts, monkeypatch, tmp_path):
     """The numbers are those of one device throughout."""
     prepare(monkeypatch)

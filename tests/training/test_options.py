@@ -86,7 +86,7 @@ def test_weight_decay_is_decoupled(key):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "adam" else ()) for name in OPTIMIZERS]
+    "name", [pytest.param(name, marks=() if name in ("sgd", "adamw") else pytest.mark.slow) for name in OPTIMIZERS]
 )
 def test_every_optimiser_trains_under_vmap(name, key):
     """Also with all options, a schedule, and every number of its own varied: each member is the single run."""
@@ -111,7 +111,7 @@ def test_a_critic_has_its_own_optimiser_with_all_of_it(key):
     assert np.isfinite(metrics["critic_loss"]).all() and state.average.keys() == state.params.keys()
 
 
-@pytest.mark.parametrize("over", ["shard_map", "pmap"])
+@pytest.mark.parametrize("over", ["shard_map", pytest.param("pmap", marks=pytest.mark.slow)])
 def test_a_sweep_with_a_schedule_an_average_and_clipping_is_its_single_runs(over):
     own = recipe(schedule=SCHEDULES["cosine"], options=("clip_norm", "ema"))
     members = grid(own, beta=[0.5, 2.0], seeds=2, decay_steps=6.0, clip_norm=5.0, ema=0.8)

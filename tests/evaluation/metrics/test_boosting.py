@@ -7,7 +7,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from vae_jax.evaluation.metrics.boosting import boost
 
 
-@pytest.mark.parametrize("values", [2, 4, 12])
+@pytest.mark.parametrize("values", [2, 4, pytest.param(12, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("tied", [False, True])
 def test_importances_and_predictions_are_scikit_learns(values, tied):
     """Two values, several, and equal codes between which no split may fall; a useless column and a constant one."""
