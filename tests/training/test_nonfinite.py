@@ -72,7 +72,9 @@ def test_a_state_is_named_where_the_loss_was_still_finite():
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(word.population.states()))
 
 
-@pytest.mark.parametrize("within", ["loop", "vmap", pytest.param("map", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "within", [pytest.param(name, marks=pytest.mark.slow if name == "map" else ()) for name in training.WITHIN]
+)
 def test_a_member_that_diverges_stands_where_it_was_and_the_others_go_on(within):
     made = recipe()
     both = members(made, 100, 1e6)
