@@ -16,7 +16,6 @@ from functools import partial
 from zlib import crc32
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
@@ -71,9 +70,9 @@ class Keys:
 
 def keys_of(seeds: ArrayLike, name: str) -> Array:
     """One of the uses of `Keys` for each of the seeds `[n]`, by one program: a thousand are as quick as one."""
-    return _keys_of(jnp.asarray(np.asarray(seeds, np.int64)), name, str(jax.random.key_impl(jax.random.key(0))))
+    return _keys_of(np.asarray(seeds, np.int64), name, str(jax.random.key_impl(jax.random.key(0))))
 
 
 @partial(jax.jit, static_argnames=("name", "impl"))
-def _keys_of(seeds: Array, name: str, impl: str) -> Array:
+def _keys_of(seeds: ArrayLike, name: str, impl: str) -> Array:
     return jax.vmap(lambda seed: use(jax.random.key(seed, impl=impl), name))(seeds)

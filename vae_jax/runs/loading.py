@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.errors import InputError
@@ -105,7 +104,7 @@ class Models:
                 f"the results in {at.part.path} are of epoch {at.part.epoch}, whose checkpoint is not whole; train it "
                 f"again: sweep.py --out {self.folder} --resume."
             )
-        params = jax.tree.map(lambda leaf: jnp.asarray(leaf[at.index]), params_of(tree))
+        params = jax.device_put(jax.tree.map(lambda leaf: leaf[at.index], params_of(tree)))
         return Trained(experiment, params, row, epoch)
 
     def _experiment(self, choices: dict[str, Any]) -> Experiment:

@@ -126,7 +126,7 @@ class Layout:
                 if not at:
                     return jax.tree.map(self._of_this_process, call) if self.over == BATCH else call
                 if jax.process_count() == 1:
-                    return jax.tree.map(lambda leaf, at=at: leaf[at], call)
+                    return _picked(call, at)
                 whole = NamedSharding(self._mesh, WHOLE)
                 pick = jax.jit(lambda tree, at=at: jax.tree.map(lambda leaf: leaf[at], tree), out_shardings=whole)
                 return jax.tree.map(np.asarray, pick(call))
@@ -190,6 +190,11 @@ class Layout:
             return jax.device_put(leaf, sharding)
         leaf = np.asarray(leaf)
         return jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index])
+
+
+@jax.jit
+def _picked(tree: Any, at: tuple) -> Any:
+    return jax.tree.map(lambda leaf: leaf[at], tree)  # one program for every member and all leaves
 
 
 def to_host(tree: Any) -> Any:
