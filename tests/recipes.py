@@ -15,8 +15,15 @@ DATA = Examples(
     np.linspace(0, 1, 16 * 6, dtype=np.float32).reshape(16, 2, 3, 1), np.arange(16, dtype=np.int32) % CLASSES
 )
 
-# The formula of each is one of the others' with other numbers.
-LIKE_ANOTHER = {"beta-vae", "dip-i", "denoising-masking", "denoising-salt-and-pepper"}
+# Each is one of the others with a choice made, which `losses/test_names.py` holds it to.
+LIKE_ANOTHER = {
+    "beta-vae",
+    "beta-tc-weighted",
+    "denoising-masking",
+    "denoising-salt-and-pepper",
+    "dip-i",
+    "iwae-stl",
+}
 EVERY_LOSS = [pytest.param(name, marks=pytest.mark.slow if name in LIKE_ANOTHER else ()) for name in LOSSES]
 
 # The state before the first step, as one program: by itself every operation of every layer is compiled alone.

@@ -117,6 +117,21 @@ def test_half_precision_rounds_once(operation, channels, key):
     assert np.linalg.norm(exact - np.asarray(lifted(x, kernel), np.float32)) < 1.02 * once
 
 
+def test_an_odd_or_empty_image_is_refused(key):
+    kernel = jax.random.normal(key, (4, 4, 3, 5))
+    for sides in ((5, 4), (4, 7), (0, 4)):
+        with pytest.raises(ValueError, match=r"even sides; got \(3, "):
+            down(jnp.ones((3, *sides)), kernel)
+
+
+def test_with_compiling_switched_off(key):
+    x, kernel = draw(key, (3, 5))
+    network = lambda x, kernel: jnp.sum(relu(add_bias(up(down(x, kernel), kernel.transpose(0, 1, 3, 2)), jnp.ones(3))))
+    expected = jax.value_and_grad(network, (0, 1))(x, kernel)
+    with jax.disable_jit():
+        expect_equal(jax.value_and_grad(network, (0, 1))(x, kernel), expected)
+
+
 @pytest.mark.parametrize("check", [True, False])
 def test_gradients_of_a_batch_over_devices(check, key):
     """With and without the checks of `shard_map`, and as one program over a sharded batch, which moves no images."""

@@ -116,8 +116,16 @@ def test_skipped_steps_change_nothing_but_the_count():
 
 def test_where_every_step_is_skipped_the_run_stops():
     made = replace(recipe_of("vae", shape=(6,)), batch_size=16, skip_nonfinite=True, optimizer=overflowing)
-    with pytest.raises(DivergedError, match="became NaN or infinite at step 0"):
+    with pytest.raises(DivergedError, match=r"became NaN or infinite at step 0 .*no step after it could be kept"):
         train_one(made, grid(made), DATA, epochs=3)
+
+
+def test_a_skipped_step_that_is_a_whole_epoch_does_not_stop_the_run():
+    made = recipe(skip_nonfinite=True)
+    made = replace(made, batch_size=len(DATA.x))
+    words = list(fit(made, members(made, 17), DATA, epochs=4))  # at step 2 the weight is 2/17
+    assert [word.metrics["skipped"].item() for word in words] == [0, 0, 1, 0]
+    assert words[-1].population.finite.all() and words[-1].population.state(0).step == 4
 
 
 def test_a_good_checkpoint_stays_and_is_gone_on_from_with_skip(monkeypatch, tmp_path):

@@ -56,6 +56,13 @@ def test_clipping_scales_the_gradient_to_its_norm(key):
     expect_close(free.params, unclipped.params)
 
 
+def test_clipping_comes_before_the_optimiser(key):
+    """A norm far below Adam's ε leaves next to nothing of the step; a clipped update would be of that norm."""
+    before, after = steps_of(recipe(options=("clip_norm",)), key, 1, clip_norm=1e-12, learning_rate=1.0)
+    moved = float(optax.tree.norm(jax.tree.map(jnp.subtract, after.params, before.params)))
+    np.testing.assert_allclose(moved, 1e-12 / 1e-8, rtol=1e-2)
+
+
 def test_the_average_forgets_the_start_and_is_what_is_evaluated(key):
     states = steps_of(recipe(options=("ema",)), key, 5, ema=0.5)
     average = states[0].params

@@ -28,6 +28,11 @@ def test_cosine_is_optaxs():
     )
 
 
+def test_warmup_rises_and_stays():
+    found = rates("warmup", range(10), warmup_steps=4)
+    np.testing.assert_allclose(found, 1e-3 * np.minimum(np.arange(1, 11) / 4, 1), rtol=1e-6)
+
+
 def test_stages_are_those_of_burda():
     """Stage i of 0 … 7 takes 3^i epochs at 10^(−i/7) of the rate."""
     epochs = [stage for stage in range(8) for _ in range(3**stage)]

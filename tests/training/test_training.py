@@ -126,12 +126,12 @@ def test_an_epoch_sees_every_example_of_its_full_batches_once(key, data):
 
 
 def test_a_critic_trains_beside_the_model_and_leaves_it_alone(key, data):
-    """With γ = 0 FactorVAE's model is the VAE's, step for step; its critic goes by Adam(1e-4, 0.5, 0.9) on its loss."""
+    """With γ = 0 FactorVAE's model is the VAE's, step for step; its critic goes by Adam(3e-4, 0.5, 0.9) on its loss."""
     with_critic = small_recipe(loss=LOSSES["factor"].choose(width=4))
-    hyper = hyperparameters(with_critic, gamma=0.0)
+    hyper = hyperparameters(with_critic, gamma=0.0, critic_learning_rate=3e-4)
     state = initial(with_critic, jax.random.clone(key), data)
     plain = initial(small_recipe(), jax.random.clone(key), data)
-    optimizer = optax.adam(1e-4, b1=0.5, b2=0.9)
+    optimizer = optax.adam(3e-4, b1=0.5, b2=0.9)
     critic = state.params["critic"]
     opt_state = optimizer.init(critic)
     for index in range(3):
@@ -261,17 +261,36 @@ def test_errors_name_what_is_wrong(key, data):
 
 def test_centred_rmsprop_is_pytorchs_formula():
     """v ← 0.99 v + 0.01 g², m ← 0.99 m + 0.01 g, w ← w − lr·g/(√(v − m²) + 1e-8)."""
-    random = np.random.RandomState(0)
-    gradients, w = random.randn(5, 3), np.ones(3)
-    v, m, expected = np.zeros(3), np.zeros(3), w.copy()
-    optimizer = OPTIMIZERS["rmsprop"].at({"learning_rate": 0.1})
-    params, state = jnp.asarray(w, jnp.float32), optimizer.init(jnp.asarray(w, jnp.float32))
+    gradients = np.random.RandomState(0).randn(5, 3)
+    v, m, w = np.zeros(3), np.zeros(3), np.ones(3)
     for g in gradients:
         v, m = 0.99 * v + 0.01 * g**2, 0.99 * m + 0.01 * g
-        expected = expected - 0.1 * g / (np.sqrt(v - m**2) + 1e-8)
+        w = w - 0.1 * g / (np.sqrt(v - m**2) + 1e-8)
+    np.testing.assert_allclose(_descended("rmsprop", gradients, learning_rate=0.1), w, rtol=1e-4)
+
+
+def test_lion_and_sgd_are_their_formulas():
+    """Lion: w ← w − lr·(sign(0.9 m + 0.1 g) + λ w), m ← 0.99 m + 0.01 g. SGD: m ← μ m + g, w ← w − lr·m."""
+    random = np.random.RandomState(0)
+    gradients, w, m = random.randn(5, 3), np.ones(3), np.zeros(3)
+    for g in gradients:
+        w, m = w - 0.1 * (np.sign(0.9 * m + 0.1 * g) + 0.3 * w), 0.99 * m + 0.01 * g
+    np.testing.assert_allclose(_descended("lion", gradients, learning_rate=0.1, weight_decay=0.3), w, rtol=1e-5)
+    w, m = np.ones(3), np.zeros(3)
+    for g in gradients:
+        m = 0.5 * m + g
+        w = w - 0.1 * m
+    np.testing.assert_allclose(_descended("sgd", gradients, learning_rate=0.1, momentum=0.5), w, rtol=1e-5)
+
+
+def _descended(name, gradients, **hyper):
+    """Where three parameters that start at 1 come to."""
+    optimizer, params = OPTIMIZERS[name].at(hyper), jnp.ones(3)
+    state = optimizer.init(params)
+    for g in gradients:
         updates, state = optimizer.update(jnp.asarray(g, jnp.float32), state, params)
         params = optax.apply_updates(params, updates)
-    np.testing.assert_allclose(params, expected, rtol=1e-4)
+    return params
 
 
 def test_any_function_of_a_learning_rate_is_an_optimiser(key, data):

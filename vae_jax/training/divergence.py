@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -33,6 +34,11 @@ def means_of(values: dict[str, np.ndarray], in_epoch: int, stale: np.ndarray) ->
         return pure.over_steps({name: by_epoch(value) for name, value in values.items()}, np.mean)
 
 
+def none_kept(skipped: Any) -> Any:
+    """Whether all of some steps were left out, `[steps]` -> a boolean; a step alone proves nothing of the next."""
+    return (skipped == 1).all() & (len(skipped) > 1)
+
+
 def divergence(metrics: Mapping[str, np.ndarray], leaves: Sequence[str], wrong: int) -> tuple[int, str]:
     """Which of some steps was the first that made a member diverge, and what was not finite; −1 and "" if none.
 
@@ -41,9 +47,9 @@ def divergence(metrics: Mapping[str, np.ndarray], leaves: Sequence[str], wrong: 
       leaves: what to call the leaves of a state.
       wrong: which of them is not finite after the last step; −1 if none.
     """
-    lost = metrics["skipped"] == 1 if "skipped" in metrics else ~np.isfinite(metrics["loss"])
-    if "skipped" in metrics and not lost.all():
+    if "skipped" in metrics and not none_kept(metrics["skipped"]):
         return -1, ""
+    lost = metrics["skipped"] == 1 if "skipped" in metrics else ~np.isfinite(metrics["loss"])
     if not lost.any():
         return (len(lost) - 1, leaves[wrong]) if wrong >= 0 else (-1, "")
     at = int(lost.argmax())

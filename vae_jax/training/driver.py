@@ -237,7 +237,8 @@ def expect_finite(population: Population, in_epoch: int, *, skips: bool = False)
         step = int(population.bad[member])
         cause = (population.causes[member] if population.causes else "") or "loss"
         raise DivergedError(
-            f"the {cause} became NaN or infinite at step {step} (epoch {step // in_epoch + 1}); expected a finite one. "
+            f"the {cause} became NaN or infinite at step {step} (epoch {step // in_epoch + 1})"
+            f"{', and no step after it could be kept' if skips else ''}; expected a finite one. "
             "Lower --learning-rate, look for outliers in the data, or --standardise rows of features"
             f"{'' if skips else '; --on-nonfinite skip leaves such steps out'}."
         )

@@ -13,6 +13,7 @@ from vae_jax.data.streaming import read_ahead
 from vae_jax.data.table import Examples
 from vae_jax.errors import InputError
 from vae_jax.training import pure
+from vae_jax.training.divergence import none_kept
 from vae_jax.training.layout import Layout
 from vae_jax.training.memory import device_memory
 from vae_jax.training.recipe import Recipe
@@ -149,8 +150,8 @@ def _advance(recipe: Recipe, steps: Callable) -> Callable:
         *examples, begun = rest
         new, metrics = steps(state, jax.random.wrap_key_data(key), hyper, *examples)
         wrong = pure.first_nonfinite(new)
-        lost = metrics["skipped"] == 1 if recipe.skip_nonfinite else ~jnp.isfinite(metrics["loss"])
-        whole = (wrong < 0) & ~(lost.all() if recipe.skip_nonfinite else lost.any())
+        lost = none_kept(metrics["skipped"]) if recipe.skip_nonfinite else ~jnp.isfinite(metrics["loss"]).all()
+        whole = (wrong < 0) & ~lost
         return pure.choose(whole & (state.step == begun), new, state), (metrics, wrong)
 
     return advance

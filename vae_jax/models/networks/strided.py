@@ -33,7 +33,13 @@ from vae_jax.models.networks.trilinear import (
 
 
 def down(x: Array, kernel: Array) -> Array:
-    """Convolution, stride 2, one pixel of padding: `[c, 2h, 2w]`, `[4, 4, c, f]` -> `[f, h, w]`."""
+    """Convolution, stride 2, one pixel of padding: `[c, 2h, 2w]`, `[4, 4, c, f]` -> `[f, h, w]`.
+
+    Raises:
+      ValueError: a side that is odd or zero.
+    """
+    if not all(side > 0 and side % 2 == 0 for side in x.shape[1:]):
+        raise ValueError(f"expected images [c, 2h, 2w], of even sides; got {x.shape}.")
     return _bind(contract_p, x, kernel)
 
 
@@ -106,7 +112,13 @@ def _primitive(name: str, products: Callable, native: Callable, divided: Callabl
         return jax.make_jaxpr(partial(lifted, native, members=members))(one, other).out_avals[0]
 
     primitive.def_abstract_eval(abstract)
-    primitive.def_impl(jax.jit(primitive.bind, static_argnames="members"))
+    compiled = jax.jit(primitive.bind, static_argnames="members")
+
+    def run(*arrays, members):
+        with jax.disable_jit(False):  # where compiling is switched off, this one would call itself
+            return compiled(*arrays, members=members)
+
+    primitive.def_impl(run)
 
     def lower(function):
         return mlir.lower_fun(partial(lifted, function), multiple_results=False)
