@@ -18,7 +18,8 @@ def squares() -> Dataset:
     x = images.reshape(-1, 12, 12, 1)
     examples = Examples(x, np.repeat(np.arange(2, dtype=np.int32), 64))
     factors = Factors(("size", "row", "column"), SIZES, lambda start, stop: x[start:stop])
-    return Dataset("squares", examples, examples, examples, classes=2, factors=factors)
+    test = Examples(*(leaf[::2] for leaf in examples))
+    return Dataset("squares", examples, examples, test, classes=2, factors=factors)
 
 
 def enter_squares(monkeypatch: pytest.MonkeyPatch) -> None:

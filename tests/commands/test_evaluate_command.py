@@ -56,7 +56,7 @@ def test_a_run_is_measured(tmp_path, capsys):
     for name in ("mig", "modularity"):
         score = found["disentanglement"][name]
         assert score.keys() == {"value", "error", "perfect", "chance"} and score["error"] >= 0
-    assert found["sample_quality"]["samples"] == 128 and found["proper_likelihood"]  # the squares are black and white
+    assert found["sample_quality"]["samples"] == 64 and found["proper_likelihood"]  # the squares are black and white
     pictures = ("traversals", "log_likelihood", "factor_information", "reconstructions", "samples")
     for name in (*pictures, "aggregate_posterior", "interpolations"):
         assert matplotlib.image.imread(tmp_path / "run" / f"{name}.png").std() > 0.01

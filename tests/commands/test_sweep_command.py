@@ -358,6 +358,19 @@ def test_two_processes_give_the_table_of_one(uncut, tmp_path):
     assert identity(theirs.row) == identity(row)
 
 
+def test_how_members_are_laid_out_is_passed_on(monkeypatch, tmp_path):
+    """The numbers are the same whichever way, so that no other test would see it."""
+
+    def stop(*_, **how):
+        raise KeyError(how)
+
+    monkeypatch.setattr(sweep_command, "train_cell", stop)
+    with pytest.raises(KeyError) as stopped:
+        sweep_command.main(SweepConfig(over="pmap", chunk=2, devices=2, hidden=(4,), out=tmp_path / "out"))
+    (how,) = stopped.value.args
+    assert how == {"alone": False, "over": "pmap", "chunk": 2, "devices": (*jax.devices()[:2],)}
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

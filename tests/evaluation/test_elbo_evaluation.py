@@ -1,5 +1,6 @@
 """The ELBO over a whole data set: every example counts, β does not, and the device's means are those of the host."""
 
+from dataclasses import replace
 from functools import partial
 
 import flax.linen as nn
@@ -61,6 +62,26 @@ def test_the_loss_takes_any_numbers_and_is_that_of_complete_ramps(key, data):
     assert of(beta=3.0, another="x") == plain
     assert _of_each._cache_size() == programs
     assert of(beta=3.0, beta_steps=50, beta_period=100.0) == of(beta=3.0, beta_steps=10**10) == plain
+
+
+def test_the_loss_of_batches_knows_how_many_examples_there_are(key, data):
+    """β-TC's weighted q(z) is off by up to ln N; the N of a loss that is reported is that of all the data."""
+    recipe = replace(RECIPE, loss=LOSSES["beta-tc-weighted"])
+    params = initial(recipe, jax.random.clone(key), data).params
+    hyper = training.hyperparameters(recipe)
+    found = evaluate_elbo(recipe, params, jax.random.clone(key), data, hyper)["loss"]
+
+    @partial(jax.jit, static_argnames="size")
+    def of_batch(key, batch, size):
+        return training.batch_loss(recipe, params, recipe.loss.at(jnp.inf, hyper), key, batch, data_size=size)[0]
+
+    key_loss, batches = use(use(key, "elbo"), "loss"), jnp.asarray(data.x[:48]).reshape(6, 8, 4, 4, 1)
+    by_size = {}
+    for size in (50, 8):
+        keys = [jax.random.fold_in(jax.random.clone(key_loss), index) for index in range(6)]
+        by_size[size] = np.mean([of_batch(k, Examples(x), size) for k, x in zip(keys, batches, strict=True)])
+    np.testing.assert_allclose(found, by_size[50], rtol=1e-5)
+    assert abs(found - by_size[8]) > 0.1
 
 
 class Pixels(nn.Module):

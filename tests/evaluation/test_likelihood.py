@@ -1,5 +1,6 @@
 """log p(x) by importance sampling, against models where it is known."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import flax.linen as nn
@@ -7,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from vae_jax import Normal
 from vae_jax.data import Examples
@@ -14,6 +16,7 @@ from vae_jax.evaluation import likelihood, log_likelihood
 from vae_jax.evaluation.likelihood import ladder, split
 from vae_jax.losses import LOSSES
 from vae_jax.models import VAE, DenseDecoder, DenseEncoder, LinearGaussian
+from vae_jax.models.priors import LabelPrior
 from vae_jax.training import Recipe
 
 MODEL = LinearGaussian(jnp.array([[1.0, 0.2], [-0.5, 0.7], [0.3, 0.1]]), jnp.array([0.1, 0.2, 0.3]), jnp.array(0.4))
@@ -60,6 +63,26 @@ def test_importance_sampling_finds_log_p(x, num_samples, key):
         assert 0.5 * num_samples < found.effective_samples <= num_samples
     else:  # fewer samples: a lower bound in expectation
         assert gap.mean() < 0.01
+
+
+def test_a_conditional_model_has_log_p_of_x_given_its_label(x, key):
+    """p(x|y) = N(W μ_y + b, W diag(σ²_y) Wᵀ + 0.4 I): the prior's label is the example's own."""
+    y = (np.arange(200) % 2).astype(np.int32)
+    means, log_vars = np.array([[0.8, -0.5], [-0.6, 0.9]]), np.array([[0.2, -0.3], [-0.2, 0.1]])
+    recipe, params = linear_recipe(spread=1.5)
+    model = VAE(DenseEncoder(2, (), classes=2), DenseDecoder((3,), (), classes=2), Fixed(), LabelPrior(2, 2))
+    for part in (params["encoder"]["params"]["posterior"], params["decoder"]["params"]["likelihood"]):
+        part["kernel"] = jnp.concatenate([part["kernel"], jnp.zeros((2, part["kernel"].shape[1]))])  # of the label
+    params["prior"] = {"params": {"mean": jnp.asarray(means), "log_var": jnp.asarray(log_vars)}}
+    recipe = replace(recipe, model=model, loss=LOSSES["cvae"])
+    found = log_likelihood(recipe, params, key, Examples(x, y), num_samples=2000).per_example
+    w, b = np.asarray(MODEL.weights), np.asarray(MODEL.bias)
+    of_label = [
+        scipy.stats.multivariate_normal(w @ mean + b, w @ np.diag(np.exp(log_var)) @ w.T + 0.4 * np.eye(3))
+        for mean, log_var in zip(means, log_vars, strict=True)
+    ]
+    exact = np.array([of_label[label].logpdf(one) for one, label in zip(x, y, strict=True)])
+    assert abs((found - exact).mean()) < 0.02 and np.abs(found - exact).max() < 0.5
 
 
 @pytest.mark.parametrize("num_samples", [1, 7, 50, 1000, 5000])

@@ -124,6 +124,12 @@ def test_an_odd_or_empty_image_is_refused(key):
             down(jnp.ones((3, *sides)), kernel)
 
 
+def test_relu_has_no_slope_at_zero_as_in_jax():
+    x = jnp.array([-1.0, 0.0, 2.0])
+    for form in (relu, jax.nn.relu):
+        np.testing.assert_array_equal(jax.vmap(jax.grad(form))(x), [0, 0, 1])
+
+
 def test_with_compiling_switched_off(key):
     x, kernel = draw(key, (3, 5))
     network = lambda x, kernel: jnp.sum(relu(add_bias(up(down(x, kernel), kernel.transpose(0, 1, 3, 2)), jnp.ones(3))))

@@ -11,7 +11,7 @@ import numpyro.distributions as dist
 import pytest
 from recipes import CLASSES, DATA, initial, recipe_of
 
-from vae_jax import StandardNormal, training
+from vae_jax import Normal, StandardNormal, training
 from vae_jax.data import Examples
 from vae_jax.losses import LOSSES
 from vae_jax.models import LIKELIHOODS, NETWORKS, PRIORS, VAE, DenseDecoder, DenseEncoder, NetworkConfig
@@ -42,6 +42,22 @@ def test_every_likelihood_and_prior_trains(likelihood, prior, key):
     y = jnp.arange(5) % CLASSES if prior == "label" else None
     images = recipe.model.generate(key, state.params, 5, y)
     assert images.shape == (5, 2, 3, 1) and np.isfinite(images).all()
+
+
+def test_a_label_has_a_prior_of_its_own(key):
+    means, log_vars = jax.random.normal(key, (2, 3, 4))
+    params = {"params": {"mean": means, "log_var": log_vars}}
+    for y in range(3):
+        p = PRIORS["label"](latent=4, classes=3).apply(params, lambda x: x, y)
+        np.testing.assert_array_equal(p.mean, means[y])
+        np.testing.assert_array_equal(p.log_var, log_vars[y])
+
+
+def test_pseudo_inputs_stay_within_the_bounds_of_an_example():
+    inputs = jnp.array([[-3.0, 0.25], [5.0, 0.5]])
+    prior = PRIORS["vamp"](shape=(2,), components=2)
+    found = prior.apply({"params": {"inputs": inputs}}, lambda u: Normal(u, jnp.zeros(2)))
+    np.testing.assert_array_equal(found.means, [[0.0, 0.25], [1.0, 0.5]])
 
 
 class Encoder(nn.Module):

@@ -51,6 +51,16 @@ def test_every_layout_gives_the_single_runs(devices, within, over):
         jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), found.state(index), state)
 
 
+@pytest.mark.parametrize("over", sweep.OVER)
+def test_members_lie_on_the_devices_that_were_chosen_in_their_order(over):
+    chosen = jax.devices()[1::-1]
+    layout = lay_out(2, chosen, over=over)
+    (placed,) = layout.place(np.arange(2.0))
+    found = layout.lift(lambda member: member + 1, 1, 0)(placed)
+    shards = sorted(found.addressable_shards, key=lambda shard: float(np.ravel(shard.data)[0]))
+    assert [shard.device for shard in shards] == chosen
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("over", [sweep.OVER, pytest.param(sweep.OVER[::-1], marks=pytest.mark.slow)])
 def test_eight_devices_give_the_single_runs(over):

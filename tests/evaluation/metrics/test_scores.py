@@ -66,6 +66,20 @@ def test_a_rotated_code_deceives_the_scores_of_held_factors():
     assert score("beta_vae", rotated) > 0.8 and score("factor_vae", rotated) > 0.5
 
 
+def test_explicitness_does_not_depend_on_the_units_of_the_code():
+    """A linear classifier of standardised codes, at its fit and at its test."""
+
+    def code(factors):
+        random = np.random.RandomState(1)
+        return factors @ random.randn(2, 3) + random.randn(len(factors), 3)
+
+    of_code, of_another = (
+        SCORES["explicitness"](np.random.RandomState(0), Representation(("a", "b"), (3, 4), form))["explicitness"]
+        for form in (code, lambda factors: 5.0 + 100.0 * code(factors))
+    )
+    assert 0.6 < of_code < 0.95 and of_another == pytest.approx(of_code, abs=1e-6)
+
+
 def test_scores_say_what_they_are():
     for entry in SCORES.values():
         assert 20 < len(entry.summary) < 140

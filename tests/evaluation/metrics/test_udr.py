@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats
+from sklearn.linear_model import Lasso
 
 from vae_jax.evaluation.metrics import unsupervised_ranking
 
@@ -38,6 +39,22 @@ def test_agreement_is_the_papers_formula():
     r = np.abs(scipy.stats.spearmanr(one, other).statistic[:2, 2:])
     expected = sum(r[:, b].max() ** 2 / r[:, b].sum() + r[b].max() ** 2 / r[b].sum() for b in range(2)) / 4
     np.testing.assert_allclose(unsupervised_ranking([one, other], [np.ones(2)] * 2).value, expected, rtol=1e-6)
+
+
+def test_a_model_is_scored_where_the_others_predict_it():
+    """By the Lasso, which is not symmetric: scikit-learn's own, of each latent of model i from all those of model j."""
+    random = np.random.RandomState(4)
+    one = random.randn(3000, 3)
+    other = np.stack([one[:, 0] + one[:, 1], one[:, 2] + 0.8 * random.randn(3000)], axis=1)
+    standard = [(code - code.mean(0)) / code.std(0) for code in (one, other)]
+
+    def of(i, j):
+        r = np.abs([Lasso(alpha=0.1).fit(standard[j], target).coef_ for target in standard[i].T])
+        return 0.5 * sum(np.mean(r.max(axis) ** 2 / r.sum(axis)) for axis in (0, 1))
+
+    found = unsupervised_ranking([one, other], [np.ones(3), np.ones(2)], similarity="lasso").value
+    np.testing.assert_allclose(found, [of(0, 1), of(1, 0)], rtol=1e-6)
+    assert abs(found[0] - found[1]) > 1e-3
 
 
 @pytest.mark.parametrize("similarity", ["spearman", "lasso"])
