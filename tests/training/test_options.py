@@ -99,7 +99,7 @@ def test_weight_decay_is_decoupled(key):
 def test_every_optimiser_trains_under_vmap(name, key):
     """Also with all options, a schedule, and every number of its own varied: each member is the single run."""
     own = recipe(optimizer=OPTIMIZERS[name], schedule=SCHEDULES["cosine"], options=("clip_norm", "ema"), accumulate=2)
-    rate = {"lion": 1e-3, "sgd": 1e-4}.get(name, 3e-3)
+    rate = {"lion": 1e-2, "sgd": 1e-4}.get(name, 3e-3)
     plain = hyperparameters(own, learning_rate=rate, decay_steps=20.0, warmup_steps=3.0, ema=0.9)
     hypers = {name: jnp.stack([value, 0.9 * value]) for name, value in plain.items()}
     run = partial(training.run, own, epochs=10)
