@@ -4,29 +4,39 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all: on disk under another name first, then renamed.
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Another name to write a file under; it becomes `path` once it is written.
 
     Raises:
-      OSError: it could not be written; what was there before stays, and nothing else is left.
+      OSError: it could not be written, with its name; what was there before stays, and nothing else is left.
     """
     aside = path.with_name(path.name + ".part")
     try:
-        with aside.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        yield aside
         os.replace(aside, path)
-    except OSError:
-        aside.unlink(missing_ok=True)
+    except Exception as error:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say what did not fit
         raise
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file whole or not at all, and on disk; see `whole`."""
+    with whole(path) as aside, aside.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     sync_folder(path.parent)
 
 

@@ -359,7 +359,17 @@ def test_a_file_that_no_command_wrote_is_refused(run, tmp_path, file, content, s
 )
 def test_the_scripts_run_from_beginning_to_end(name, flags, tmp_path):
     """As a user calls them, each in a process of its own."""
-    command = [sys.executable, ROOT / "experiments" / f"{name}.py", "--epochs", "1", *flags, "--out", tmp_path / "out"]
+    command = [
+        sys.executable,
+        ROOT / "experiments" / f"{name}.py",
+        "--epochs",
+        "1",
+        "--latent",
+        "4",
+        *flags,
+        "--out",
+        tmp_path / "out",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "per image" in done.stdout or "per test image" in done.stdout

@@ -1,5 +1,7 @@
 """The file that a picture becomes."""
 
+import errno
+
 import pytest
 
 from vae_jax.plots.canvas import canvas, save
@@ -13,9 +15,9 @@ def test_a_picture_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
     def half(file, **_):
         file.write_bytes(b"half")
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr(figure, "savefig", half)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match=r"disk full: '.*picture\.png'"):
         save(figure, path)
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]

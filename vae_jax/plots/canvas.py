@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax.errors import InputError
+from vae_jax.writing import whole
 
 
 def canvas(width: float, height: float) -> Any:
@@ -22,11 +23,6 @@ def canvas(width: float, height: float) -> Any:
 def save(figure: Any, path: Path) -> Path:
     """Write a figure as PNG: whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    try:
+    with whole(path) as aside:
         figure.savefig(aside, dpi=100, format="png")
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
     return path

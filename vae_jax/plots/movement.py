@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vae_jax.writing import whole
+
 CELL, GAP, MARGIN, LEFT = 96, 10, 16, 166  # pixels: of an image, between two, around all, for a row's words
 BAR, CAPTION, TITLE = 6, 50, 44  # heights: of the bar under an image, of its words, of the title
 CLEAR = 0.9  # share of a factor's variance from which a latent counts as that factor
@@ -74,12 +76,13 @@ def moving_rows(rows: Sequence[Row], path: Path, *, title: str) -> Path:
                 frame.paste(_image(cell.images[t]), _corner(r, c))
         frames.append(frame)
     path.parent.mkdir(parents=True, exist_ok=True)
-    frames[len(frames) // 4].save(path.with_suffix(".png"), optimize=True)
+    with whole(path.with_suffix(".png")) as aside:
+        frames[len(frames) // 4].save(aside, "PNG", optimize=True)
     first, *rest = frames
     how: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": MILLISECONDS, "loop": 0}
-    half = path.with_suffix(".part")  # so that what is cut off leaves no picture that is none
-    first.save(half, "WEBP", quality=82, method=6, **how)
-    return half.replace(path)
+    with whole(path) as aside:
+        first.save(aside, "WEBP", quality=82, method=6, **how)
+    return path
 
 
 def _corner(row: int, column: int) -> tuple[int, int]:
