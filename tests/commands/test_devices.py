@@ -45,7 +45,9 @@ def expect_same_curves(one: Path, other: Path, *, amplified: tuple[str, ...] = (
                     np.testing.assert_allclose(theirs[part][name], value, rtol=near, atol=near, err_msg=name)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ("vae", "factor") else pytest.mark.slow) for name in LOSSES]
+)
 def test_two_devices_have_the_curve_of_one(name):
     recipe = recipe_of(name)
     members, found = training.grid(recipe, learning_rate=0.01), []

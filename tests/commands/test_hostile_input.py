@@ -16,7 +16,7 @@ from vae_jax.runs.config import check_config
 from vae_jax.runs.folder import Folder, read_config
 
 SETTINGS = {"deadline": None, "database": None, "derandomize": True, "suppress_health_check": [*HealthCheck]}
-TRIALS = [50, pytest.param(500, marks=pytest.mark.slow)]
+TRIALS = [25, pytest.param(500, marks=pytest.mark.slow)]
 FLAGS = [f"--{field.name.replace('_', '-')}" for field in fields(SweepConfig)]
 WORDS = st.one_of(
     st.sampled_from(("1", "0", "-1", "1e999", "nan", "inf", "1e-400", "0x10", "1_000", "9" * 20, "normal", "label")),

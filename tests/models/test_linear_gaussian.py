@@ -116,13 +116,13 @@ def test_probabilistic_pca_has_scikit_learns_likelihood(x, latent):
 
 
 def test_linear_beta_vae_lands_on_its_rate_distortion_curve(x):
-    """Four betas in one program, with the latents that collapse: λ_i ≤ βσ²."""
-    betas, variance = np.array([0.3, 1.0, 2.0, 6.0]), 0.4
+    """Three betas in one program, with the latents that collapse: λ_i ≤ βσ²."""
+    betas, variance = np.array([0.3, 2.0, 6.0]), 0.4
     recipe, data = linear("vae", 3, GaussianLikelihood(scale=variance**0.5)), Examples(x)
     hyper = hyperparameters(recipe, learning_rate=LEARNING_RATE)
-    hypers = {name: jnp.broadcast_to(leaf, (4,)) for name, leaf in hyper.items()} | {"beta": jnp.asarray(betas)}
+    hypers = {name: jnp.broadcast_to(leaf, (3,)) for name, leaf in hyper.items()} | {"beta": jnp.asarray(betas)}
     states = jax.jit(jax.vmap(partial(steps, recipe), (0, 0, None)))(
-        jax.random.split(jax.random.key(0), 4), hypers, jax.device_put(data)
+        jax.random.split(jax.random.key(0), 3), hypers, jax.device_put(data)
     )
     for i, beta in enumerate(betas):
         params = jax.tree.map(lambda leaf, i=i: leaf[i], states.params)

@@ -30,9 +30,13 @@ def test_generate_draws_the_same_codes_from_the_same_key(key):
         model.generate(jax.random.key(1), params, 6, jnp.zeros(5, jnp.int32))
 
 
+KNOWN = {"continuous-bernoulli", "gaussian", "gaussian-learned", "logistic", "poisson"}  # a new one is quick
+
+
 @pytest.mark.parametrize(
     ("likelihood", "prior"),
-    [(name, "normal") for name in LIKELIHOODS] + [("bernoulli", name) for name in PRIORS if name != "normal"],
+    [pytest.param(name, "normal", marks=pytest.mark.slow if name in KNOWN else ()) for name in LIKELIHOODS]
+    + [("bernoulli", name) for name in PRIORS if name != "normal"],
 )
 def test_every_likelihood_and_prior_trains(likelihood, prior, key):
     recipe = recipe_of("cvae" if prior == "label" else "vae", likelihood=likelihood, prior=prior)

@@ -94,7 +94,10 @@ def test_weight_decay_is_decoupled(key):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow if name in ("adam", "lion", "rmsprop") else ()) for name in OPTIMIZERS],
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("adam", "adamw", "lion", "rmsprop") else ())
+        for name in OPTIMIZERS
+    ],
 )
 def test_every_optimiser_trains_under_vmap(name, key):
     """Also with all options, a schedule, and every number of its own varied: each member is the single run."""
