@@ -21,14 +21,14 @@ def contract(x: Array, kernel: Array) -> Array:
     c, f = kernel.shape[2:]
     if c < NARROW:
         return _mix(kernel.reshape(16 * c, f).T, _patches(x))
-    return _shift_add(_mix(_transposed_blocks(kernel), _space_to_depth(x), wide=True)).astype(x.dtype)
+    return _shift_add(_mix(_transposed_blocks(kernel), _space_to_depth(x)))
 
 
 def spread(y: Array, kernel: Array) -> Array:
     """`[f, h, w, n]`, `[4, 4, c, f]` -> `[c, 2h, 2w, n]`: its transpose."""
     c, f = kernel.shape[2:]
     if c < NARROW:
-        return _scatter_patches(_mix(kernel.reshape(16 * c, f), y, wide=True)).astype(y.dtype)
+        return _scatter_patches(_mix(kernel.reshape(16 * c, f), y))
     return _depth_to_space(_mix(_blocks(kernel), _shift_stack(y)))
 
 
@@ -53,10 +53,9 @@ def _transposed_blocks(kernel: Array) -> Array:
     return kernel.reshape(2, 2, 2, 2, c, f).transpose(0, 2, 5, 1, 3, 4).reshape(4 * f, 4 * c)
 
 
-def _mix(weights: Array, x: Array, *, wide: bool = False) -> Array:
-    """`[i, j]`, `[j, …]` -> `[i, …]`; `wide` where it is still to be added up, so that half precision rounds once."""
-    kept = jnp.promote_types(x.dtype, jnp.float32) if wide else None
-    return lax.dot_general(weights, x, (((1,), (0,)), ((), ())), preferred_element_type=kept)
+def _mix(weights: Array, x: Array) -> Array:
+    """`[i, j]`, `[j, …]` -> `[i, …]`."""
+    return lax.dot_general(weights, x, (((1,), (0,)), ((), ())))
 
 
 def _inner(one: Array, other: Array, divided: bool) -> Array:
