@@ -46,6 +46,7 @@ PUBLIC = {
     "vae_jax.data": "Data sets",
     "vae_jax.training": "Training",
     "vae_jax.sweep": "Sweeps",
+    "vae_jax.trained": "Trained models",
     "vae_jax.evaluation": "Evaluation",
     "vae_jax.evaluation.metrics": "Scores of disentanglement",
     "vae_jax.plots": "Pictures",

@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from vae_jax.data.table import DATASETS
-from vae_jax.evaluation.metrics.table import SCORES
-from vae_jax.losses.table import LOSSES
+from vae_jax.data.dataset import DATASETS
+from vae_jax.evaluation.metrics.score import SCORES
+from vae_jax.losses.loss import LOSSES
 from vae_jax.models.likelihoods import LIKELIHOODS
-from vae_jax.models.networks.table import NETWORKS
+from vae_jax.models.networks.network import NETWORKS
 from vae_jax.models.priors import PRIORS
 from vae_jax.training.optimizers import OPTIMIZERS
 from vae_jax.training.schedules import SCHEDULES

@@ -17,7 +17,7 @@ from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
 from vae_jax.evaluation import encode_all
 from vae_jax.runs import Config, build
-from vae_jax.training import train
+from vae_jax.trained import Trained, train
 from vae_jax.training.experiment import Experiment
 
 SAMPLES = 2000
@@ -48,7 +48,7 @@ def main(config: ConditionalConfig) -> None:
         if experiment is conditional:
             images = experiment.recipe.model.generate(experiment.keys.pictures, params, SAMPLES, jnp.asarray(y))
             results["generated_as_asked"] = classifier.score(np.asarray(images).reshape(SAMPLES, -1), y)
-            plots.draw_all(plots.Subject(experiment, params), out)
+            plots.draw_all(Trained(experiment, params), out)
     results["chance"] = float(np.bincount(data.test.y).max() / len(data.test.y))
     (out / "conditional.json").write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
@@ -65,7 +65,7 @@ def label_from_code(experiment: Experiment, params: Any) -> float:
 
 
 def _pixels(experiment: Experiment, x: np.ndarray) -> np.ndarray:
-    return np.asarray(experiment.recipe.seen(experiment.keys.measures, x)).reshape(len(x), -1)
+    return np.asarray(experiment.recipe.preprocessed(experiment.keys.measures, x)).reshape(len(x), -1)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ from jax import lax
 
 from vae_jax import VAE, sweep, training
 from vae_jax.data import Examples
-from vae_jax.data.table import Dataset, fingerprint
+from vae_jax.data.dataset import Dataset, fingerprint
 from vae_jax.evaluation import log_likelihood
 from vae_jax.models import DenseDecoder, DenseEncoder
 from vae_jax.models.networks import NETWORKS, NetworkConfig
-from vae_jax.runs.store import Store
+from vae_jax.runs.storage.store import Store
 from vae_jax.training.layout import OVER
 
 OURS, STEPS = "vae_jax, an epoch as one program", "one jitted step a batch"

@@ -17,7 +17,7 @@ from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
 from vae_jax.evaluation import encode_all, evaluate_elbo, prior_match
 from vae_jax.runs import Config, build
-from vae_jax.training import train
+from vae_jax.trained import train
 
 SAMPLES = 2000
 
@@ -50,12 +50,12 @@ def main(config: KlTermConfig) -> None:
         test = evaluate_elbo(recipe, params, keys.test, data.test)
         results[f"beta_{beta:g}"] = {
             "mean_posterior_sigma": float(jnp.mean(jnp.exp(0.5 * posterior.log_var))),
-            "mmd2_to_prior": prior_match(posterior, keys.codes).mmd2,
+            "mmd2_to_prior": prior_match(keys.codes, posterior).mmd2,
             "confidence_samples": _confidence(classifier, images.reshape(SAMPLES, -1)),
             **{name: test[name] for name in ("negative_elbo", "distortion", "rate")},
         }
         rows[f"β = {beta:g}"] = images[:10]
-    rows["real"] = np.asarray(recipe.seen(keys.pictures, data.test.x[:10]))
+    rows["real"] = np.asarray(recipe.preprocessed(keys.pictures, data.test.x[:10]))
     plots.image_rows(rows, out / "samples.png", title="samples of the prior, decoded")
     (out / "kl_term.json").write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))

@@ -22,7 +22,7 @@ import tyro
 from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
 from vae_jax.explore.single import write_page
-from vae_jax.runs.loading import load
+from vae_jax.runs.storage.models import load
 
 MOVE = """async ([latent, value]) => {
   const slider = document.getElementById(`z${latent}`), was = document.body.dataset.shown, begun = performance.now();

@@ -15,7 +15,7 @@ from vae_jax.data import Examples
 from vae_jax.evaluation import evaluate_elbo, reconstruct
 from vae_jax.models import fit_pca
 from vae_jax.runs import Config, build
-from vae_jax.training import train
+from vae_jax.trained import train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ def main(config: PcaConfig) -> None:
         experiment = build(replace(config, latent=latent, loss="ae", likelihood="gaussian"))
         data, recipe, keys = experiment.data, experiment.recipe, experiment.keys
         params = train(experiment).params
-        pixels = np.asarray(recipe.seen(keys.pictures, data.train.x))
+        pixels = np.asarray(recipe.preprocessed(keys.pictures, data.train.x))
         linear, directions = fit_pca(pixels, latent)
         baseline = replace(recipe, model=linear)
         errors = {

@@ -22,7 +22,7 @@ from vae_jax.errors import InputError, nearest
 from vae_jax.evaluation import evaluate_elbo, log_likelihood
 from vae_jax.evaluation.populations import in_words, settings
 from vae_jax.runs import Config, build
-from vae_jax.training import train
+from vae_jax.trained import train
 from vae_jax.writing import write_json
 
 MEASURES = ("negative_elbo", "distortion", "rate", "nll")

@@ -21,10 +21,10 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation.metrics import draw_codes, followed, variance_explained
 from vae_jax.losses import LOSSES
 from vae_jax.plots.movement import Cell, Row, moving_rows, swing
-from vae_jax.plots.traversals import by_rate, decode_means
-from vae_jax.runs.config import SweepConfig
-from vae_jax.runs.loading import Models
-from vae_jax.training.trained import Trained
+from vae_jax.plots.traversals import by_rate
+from vae_jax.runs.configuration.config import SweepConfig
+from vae_jax.runs.storage.models import Models
+from vae_jax.trained.model import Trained
 
 UNUSED = 0.1  # nats of rate below which a latent is
 FRAMES, REACH = 40, 2.0
@@ -77,15 +77,14 @@ def expected(config: TraverseConfig) -> Factors:
 
 def row_of(model: Trained, image: int, factors: Factors) -> Row:
     """The latents of one model, the most informative first."""
-    explained = variance_explained(*draw_codes(lambda x: model.encode(x).mean, factors))
+    explained = variance_explained(*draw_codes(lambda x: np.asarray(model.encode(x).mean), factors))
     follows = followed(factors.names, explained)
     mean = jnp.asarray(model.encode(model.data.test.x[image : image + 1]).mean[0])
     order, _ = by_rate(model.row["rate_per_latent"], len(mean))
     rates = model.row["rate_per_latent"] if len(model.row["rate_per_latent"]) == len(mean) else [np.inf] * len(mean)
     cells = []
     for latent in order:
-        moved = jnp.stack([mean.at[latent].set(value) for value in swing(FRAMES, REACH)])
-        images = np.asarray(decode_means(model.recipe, model.params, moved))
+        images = np.asarray(model.decode_traversal(mean, latent, swing(FRAMES, REACH)))
         cells.append(Cell(images, *named(follows[latent], rates[latent])))
     lines = (f"rate {model.row['rate']:.1f} nats", f"distortion {model.row['distortion']:,.0f}")
     return Row(f"β = {model.row['beta']:g}", lines, cells)

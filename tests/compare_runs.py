@@ -34,7 +34,7 @@ RUNS = {
     "label": f"--loss cvae --prior label {SHORT}",
     "conv": "--model conv --epochs 2 --hidden 16 --latent 4",
     "gaussian-learned": f"--likelihood gaussian-learned {SHORT}",
-    "gaussian-pixel": f"--likelihood gaussian-pixel --model conv --epochs 2 --hidden 16 --latent 4 {''}",
+    "gaussian-pixel": "--likelihood gaussian-pixel --model conv --epochs 2 --hidden 16 --latent 4",
     "average": f"--ema 0.9 --schedule cosine --clip-norm 10 {SHORT}",
     "accumulate": f"--accumulate 3 --optimizer adamw --patience 2 {SHORT}",
     "bfloat16": f"--precision bfloat16 --preprocess dynamic {SHORT}",
@@ -43,8 +43,9 @@ RUNS = {
 }
 SWEEPS = {
     "sweep": f"--betas 0.5 2 --seeds 2 --vary learning_rate=1e-3,3e-4 {SHORT}",
-    "sweep-sizes": f"--loss factor --vary gamma=1,10 latent=2,3 --seeds 1 --epochs 2 --hidden 16 {''}",
-    "sweep-choices": f"--data own.npy --batch-size 16 --betas 1 --vary likelihood=gaussian-learned,gaussian-pixel {SHORT}",
+    "sweep-sizes": "--loss factor --vary gamma=1,10 latent=2,3 --seeds 1 --epochs 2 --hidden 16",
+    "sweep-choices": "--data own.npy --batch-size 16 --betas 1 --vary likelihood=gaussian-learned,gaussian-pixel "
+    f"{SHORT}",
 }
 FREE = ("seconds", "images_per_second", "format")  # of what a command summarises
 

@@ -7,12 +7,13 @@ import pytest
 from vae_jax import plots
 from vae_jax.commands import sweep as sweep_command
 from vae_jax.evaluation import prior_match
-from vae_jax.runs import measure, trainer
+from vae_jax.runs import trainer
+from vae_jax.trained import measures
 
 
 def few_codes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run is held against its prior by 100 codes: 1,000 take seconds a model."""
-    monkeypatch.setattr(measure, "prior_match", partial(prior_match, samples=100))
+    monkeypatch.setattr(measures, "prior_match", partial(prior_match, num_samples=100))
 
 
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:

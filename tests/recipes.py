@@ -7,7 +7,7 @@ import pytest
 from vae_jax import training
 from vae_jax.data import Examples, Preprocess, grey
 from vae_jax.losses import LOSSES
-from vae_jax.models import LIKELIHOODS, NETWORKS, PRIORS, VAE, NetworkConfig
+from vae_jax.models import LIKELIHOODS, NETWORKS, POSTERIORS, PRIORS, VAE, NetworkConfig
 from vae_jax.training import Recipe
 
 CLASSES = 3
@@ -43,13 +43,16 @@ def recipe_of(
     """Dense networks of one hidden layer and two latents, with the loss's own posterior and likelihood."""
     loss = LOSSES[name]
     likelihood = likelihood or loss.likelihood
+    posterior = POSTERIORS[loss.posterior](latent=2)
     config = NetworkConfig(
         shape,
         2,
         (8,),
-        outputs=LIKELIHOODS[likelihood].outputs,
-        posterior=loss.posterior,
+        output=LIKELIHOODS[likelihood].numbers(shape),
+        numbers=posterior.numbers,
         classes=classes if loss.conditional else 0,
     )
-    model = VAE(*NETWORKS["dense"].build(config), LIKELIHOODS[likelihood], PRIORS[prior].of(config))
+    model = VAE(
+        *NETWORKS["dense"].build(config), LIKELIHOODS[likelihood], PRIORS[prior].of(config), posterior=posterior
+    )
     return Recipe(model=model, loss=loss, batch_size=batch_size, preprocess=preprocess)

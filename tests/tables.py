@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from vae_jax.table import Table
+from vae_jax.registry import Registry
 
 
-def enter(monkeypatch: pytest.MonkeyPatch, table: Table, name: str, entry: Any) -> None:
+def enter(monkeypatch: pytest.MonkeyPatch, table: Registry, name: str, entry: Any) -> None:
     """Put an entry into a table, in place of one of that name where there is one, until the test ends."""
     monkeypatch.setitem(table._fill(), name, entry)

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from vae_jax.errors import InputError
-from vae_jax.hyperparameter import Hyperparameter, check, declared, whole
+from vae_jax.hyperparameter import Hyperparameter, check, declared, size
 
-KNOWN = declared({"beta": 1.0, "noise": Hyperparameter(default=0.3, most=1), "num_samples": whole(5)})
+KNOWN = declared({"beta": 1.0, "noise": Hyperparameter(default=0.3, most=1), "num_samples": size(5)})
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,8 @@ KNOWN = declared({"beta": 1.0, "noise": Hyperparameter(default=0.3, most=1), "nu
         (Hyperparameter(default=0.3, most=1), [0, 1], [1.1, -0.1, math.nan]),
         (Hyperparameter(default=0.3, most=1, exclusive=True), [1e-9, 0.999], [0, 1, -1, 2, math.nan]),
         (Hyperparameter(default=0.0, least=-math.inf, most=1), [-1e30, 1], [1.1, -math.inf, math.nan]),
-        (whole(5), [1, 3.0, 10**6], [0, 2.5, -1, math.inf, math.nan]),
-        (whole(5, least=2), [2], [1]),
+        (size(5), [1, 3.0, 10**6], [0, 2.5, -1, math.inf, math.nan]),
+        (size(5, least=2), [2], [1]),
     ],
     ids=["any", "least", "most", "exclusive", "below", "whole", "whole-least"],
 )
@@ -37,7 +37,7 @@ def test_a_range_allows_what_it_says(entry, allowed, refused):
         (Hyperparameter(default=1e-4, exclusive=True), "a finite number above 0"),
         (Hyperparameter(default=0.0, least=-math.inf, most=1), "a finite number at most 1"),
         (Hyperparameter(default=0.0, least=-math.inf), "a finite number"),
-        (whole(5), "a whole number of at least 1"),
+        (size(5), "a whole number of at least 1"),
     ],
 )
 def test_a_range_is_put_in_words(entry, words):
@@ -46,7 +46,7 @@ def test_a_range_is_put_in_words(entry, words):
 
 def test_a_plain_number_is_the_default_of_one_from_0_up():
     entry = declared({"beta": 4})["beta"]
-    assert (entry.default, entry.least, entry.most, entry.exclusive, entry.whole) == (4, 0, math.inf, False, False)
+    assert (entry.default, entry.least, entry.most, entry.exclusive, entry.integer) == (4, 0, math.inf, False, False)
     own = Hyperparameter(default=0.3, most=1)
     assert declared({"noise": own})["noise"] is own
     with pytest.raises(TypeError):

@@ -13,9 +13,9 @@ ROOT = Path(__file__).parent.parent
 PARTS = {
     "losses": """
 from vae_jax.losses.elbo import elbo_terms
-from vae_jax.losses.table import register
+from vae_jax.losses.loss import LOSSES
 
-@register("newcomer", hyper={"weight": 1.0})
+@LOSSES.register("newcomer")
 def newcomer(key, x, encode, decode, *, prior=None, weight=1.0):
     '''Newcomer: a weighted ELBO.'''
     terms = elbo_terms(key, x, encode, decode, prior=prior)
@@ -23,14 +23,14 @@ def newcomer(key, x, encode, decode, *, prior=None, weight=1.0):
 """,
     "models/networks": """
 from vae_jax.models.networks.dense import DenseDecoder, DenseEncoder
-from vae_jax.models.networks.table import register
+from vae_jax.models.networks.network import NETWORKS
 
-@register("newcomer", hidden=(8,))
+@NETWORKS.register("newcomer", hidden=(8,))
 def newcomer(config):
     '''Newcomer: dense, narrow.'''
     return (
-        DenseEncoder(config.latent, config.hidden, posterior=config.posterior),
-        DenseDecoder(config.shape, config.hidden, outputs=config.outputs),
+        DenseEncoder(config.latent, config.hidden, numbers=config.numbers),
+        DenseDecoder(config.decoded, config.hidden),
     )
 """,
     "models": """
@@ -38,17 +38,20 @@ from typing import ClassVar
 import flax.linen as nn
 import jax.numpy as jnp
 from vae_jax.distributions import Normal, Support
-from vae_jax.models import likelihoods, priors
+from jax import Array
+from typing import NamedTuple
+import jax
+from vae_jax.models import LIKELIHOODS, POSTERIORS, PRIORS, Likelihood, Posterior, Prior
 
-@likelihoods.register("newcomer")
-class NarrowLikelihood(likelihoods.Likelihood):
+@LIKELIHOODS.register("newcomer")
+class NarrowLikelihood(Likelihood):
     '''Newcomer: a normal of σ = ½.'''
     @nn.compact
     def __call__(self, h):
         return Normal(h, jnp.full_like(h, -1.4))
 
-@priors.register("newcomer")
-class WidePrior(priors.Prior):
+@PRIORS.register("newcomer")
+class WidePrior(Prior):
     '''Newcomer: a wider normal.'''
     latent: int
 
@@ -59,13 +62,6 @@ class WidePrior(priors.Prior):
     @nn.compact
     def __call__(self, encode, y=None):
         return Normal(jnp.zeros(self.latent), jnp.ones(self.latent))
-""",
-    "distributions": """
-from typing import NamedTuple
-import jax
-import jax.numpy as jnp
-from jax import Array
-from vae_jax.distributions.posteriors import Posterior, register
 
 class Laplace(NamedTuple):
     mean: Array
@@ -77,14 +73,18 @@ class Laplace(NamedTuple):
     def log_prob(self, x):
         return jnp.sum(-jnp.abs(x - self.mean) * jnp.exp(-self.log_scale) - self.log_scale - jnp.log(2.0))
 
-register(Posterior("newcomer", 2, lambda h: Laplace(*jnp.split(h, 2))))
+@POSTERIORS.register("newcomer")
+class LaplacePosterior(Posterior):
+    '''Newcomer: a Laplace for each latent.'''
+    @nn.compact
+    def __call__(self, h, prior):
+        return Laplace(*jnp.split(h, 2))
 """,
-    "data": """
+    "data/sources": """
 import numpy as np
-from vae_jax.data.preprocess import register as register_preprocess
-from vae_jax.data.table import Examples, Factors, register, split
+from vae_jax.data.dataset import DATASETS, Examples, Factors, split
 
-@register("newcomer", epochs=2)
+@DATASETS.register("newcomer", epochs=2)
 def newcomer(folder):
     '''Newcomer: bars at known places.'''
     x = np.zeros((8, 8, 8, 8, 1), np.uint8)
@@ -93,37 +93,41 @@ def newcomer(folder):
     x = x.reshape(-1, 8, 8, 1)
     data = split("newcomer", Examples(np.repeat(x, 4, axis=0)), validation=0.1, test=0.2)
     return data._replace(factors=Factors(("row", "column"), (8, 8), lambda start, stop: x[start:stop]))
+""",
+    "data": """
+from vae_jax.data.preprocess import PREPROCESS
 
-@register_preprocess
+@PREPROCESS.register("inverted")
 def inverted(key, x):
     '''White on black.'''
     return 1.0 - x.astype("float32") / 255
 """,
     "training": """
 import optax
-from vae_jax.training.optimizers import register
+from vae_jax.training.optimizers import OPTIMIZERS
 
-@register("newcomer", momentum=0.5)
-def newcomer(learning_rate, momentum):
+@OPTIMIZERS.register("newcomer")
+def newcomer(learning_rate, momentum=0.5):
     '''Newcomer: gradient descent with momentum.'''
     return optax.sgd(learning_rate, momentum)
 """,
     "evaluation/metrics": """
-from vae_jax.evaluation.metrics.table import register
+from vae_jax.evaluation.metrics.score import SCORES
 
-@register("newcomer")
+@SCORES.register("newcomer")
 def newcomer(random, representation):
     '''Newcomer: the variance of the codes.'''
     return float(representation.sample(random, 100)[1].var())
 """,
     "plots": """
 from vae_jax.plots import charts
-from vae_jax.plots.table import register
+from vae_jax.plots.plot import PLOTS
 
-@register("newcomer")
-def newcomer(subject, path):
+@PLOTS.register("newcomer")
+def newcomer(model, path, evaluation):
     '''Newcomer: the codes, in order.'''
-    charts.curves(range(len(subject.means)), {"z1": subject.means[:, 0]}, path, title="", x_label="", y_label="")
+    means = model.test_codes.mean
+    charts.curves(range(len(means)), {"z1": means[:, 0]}, path, title="", x_label="", y_label="")
 """,
 }
 

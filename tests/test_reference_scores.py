@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import reference_scores as reference
 
-from vae_jax.data.sprites import NAMES, SIZES
+from vae_jax.data.sources.sprites import NAMES, SIZES
 from vae_jax.evaluation.metrics import SCORES, Representation, unsupervised_ranking
 
 CODES: dict[str, Callable] = {

@@ -1,23 +1,25 @@
 """Variational autoencoders in JAX: losses, models, training and sweeps as pure functions.
 
-Importing this package, or `vae_jax.losses`, loads jax and numpy and nothing else; flax loads when `VAE` is first named.
+Nothing loads before it is named: `vae_jax.losses` and the distributions need jax and numpy alone, `VAE` loads flax.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vae_jax import losses
-from vae_jax.distributions.continuous import Delta, Mixture, Normal, StandardNormal
-from vae_jax.distributions.counts import NegativeBinomial, Poisson
-from vae_jax.distributions.pixels import (
-    Bernoulli,
-    ContinuousBernoulli,
-    DiscretizedLogistic,
-    DiscretizedLogisticMixture,
-)
-
 if TYPE_CHECKING:
+    from vae_jax import losses
+    from vae_jax.distributions.continuous import Mixture, Normal, StandardNormal
+    from vae_jax.distributions.counts import NegativeBinomial, Poisson
+    from vae_jax.distributions.pixels import (
+        Bernoulli,
+        ContinuousBernoulli,
+        DiscretizedLogistic,
+        DiscretizedLogisticMixture,
+    )
+    from vae_jax.distributions.points import Delta
     from vae_jax.models.vae import VAE
-    from vae_jax.runs.loading import load
+    from vae_jax.runs.storage.models import load
+    from vae_jax.trained.model import Trained
 
 __version__ = "0.2.0"
 __all__ = [
@@ -32,18 +34,23 @@ __all__ = [
     "Normal",
     "Poisson",
     "StandardNormal",
+    "Trained",
     "load",
     "losses",
 ]
 
+_ELSEWHERE = {"VAE": "models.vae", "Trained": "trained.model", "load": "runs.storage.models"}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "VAE":
-        from vae_jax.models.vae import VAE
-
-        return VAE
-    if name == "load":
-        from vae_jax.runs.loading import load
-
-        return load
+    if name == "losses":
+        return import_module("vae_jax.losses")
+    if name in _ELSEWHERE:
+        return getattr(import_module(f"vae_jax.{_ELSEWHERE[name]}"), name)
+    if name in __all__:
+        return getattr(import_module("vae_jax.distributions"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

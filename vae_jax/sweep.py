@@ -7,8 +7,8 @@ A single run is a population of one, so a sweep runs the code that training runs
 """
 
 from vae_jax.evaluation.populations import evaluate, settings
-from vae_jax.plots.sweep import rate_distortion, traversals
-from vae_jax.runs.loading import load
+from vae_jax.plots.population import rate_distortion, traversals
+from vae_jax.runs.storage.models import load
 from vae_jax.training.driver import Population, fit, sweep
 from vae_jax.training.layout import OVER, WITHIN, Layout, lay_out
 from vae_jax.training.members import Members, grid, members_of

@@ -13,7 +13,7 @@ import numpy as np
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic(path: Path) -> Iterator[Path]:
     """Another name to write a file under; it becomes `path` once it is written.
 
     Raises:
@@ -32,8 +32,8 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all, and on disk; see `whole`."""
-    with whole(path) as aside, aside.open("w") as file:
+    """Write a file whole or not at all, and on disk; see `atomic`."""
+    with atomic(path) as aside, aside.open("w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -24,8 +24,9 @@ from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
 from vae_jax.plots.labels import draw_swapped_labels
 from vae_jax.runs import Config, build
-from vae_jax.runs.folder import Folder, free_folder
-from vae_jax.runs.loading import Models
+from vae_jax.runs.storage.folder import RunFolder, free_folder
+from vae_jax.runs.storage.models import Models
+from vae_jax.trained import Evaluation, Trained
 from vae_jax.training import init, train_one
 
 ROOT = Path(__file__).parents[2]
@@ -137,7 +138,7 @@ MISTAKES = {
     "--batch-size 9999": "digits has 1258 training images",
     "--learning-rate 0": "expected a finite number above 0",
     "--latent 1000000000000": "GB in training, and the device has",
-    "--latent 99999999999999999999": "a model of these sizes cannot be had",
+    "--latent 99999999999999999999": "a model of these sizes has more parameters than an array can hold",
     "--epochs 100000000000000": "steps in all; expected fewer than 2,147,483,648",
     "--on-nonfinite go": "--on-nonfinite go: expected one of stop, skip.",
     "--seed -1": "--seed -1: expected a whole number",
@@ -172,19 +173,19 @@ def test_a_full_disk_anywhere_is_one_plain_line(monkeypatch, tmp_path):
     def full(self, row):
         raise OSError(errno.ENOSPC, "No space left on device", str(self.path / "metrics\n.jsonl"))
 
-    monkeypatch.setattr(Folder, "append", full)
+    monkeypatch.setattr(RunFolder, "append", full)
     monkeypatch.setattr(sys, "argv", ["train.py", "--epochs", "2", "--hidden", "8", "--out", str(tmp_path / "out")])
     with pytest.raises(SystemExit) as stop:
         run_command(train_command.main, Config, "")
     said = str(stop.value.code)
     assert said.startswith(f"error: {tmp_path / 'out'}/metrics .jsonl: No space left on device. Nothing that was saved")
-    Folder(tmp_path / "out", Config(epochs=2, hidden=(8,), out=tmp_path / "out", resume=True)).close()  # not held
+    RunFolder(tmp_path / "out", Config(epochs=2, hidden=(8,), out=tmp_path / "out", resume=True)).close()  # not held
 
 
 @pytest.mark.parametrize("name", ["a[b]c", "bad\udcff"])
 def test_a_folder_that_no_checkpoint_could_be_written_to_is_refused(name, tmp_path):
     with pytest.raises(InputError, match=r"cannot be written to a path with \[, \] or bytes that are no text"):
-        Folder(tmp_path / name, Config(out=tmp_path / name))
+        RunFolder(tmp_path / name, Config(out=tmp_path / name))
     assert not any(tmp_path.iterdir())
 
 
@@ -202,7 +203,7 @@ def test_labels_of_a_small_set_are_swapped(tmp_path):
     np.savez(file, x=x, y=np.arange(60) % 3)
     experiment = build(Config(data=str(file), loss="cvae", batch_size=16, hidden=(8,)))
     params = init(experiment.recipe, experiment.keys.train, experiment.data.train).params
-    draw_swapped_labels(plots.Subject(experiment, params), tmp_path / "swapped.png")
+    draw_swapped_labels(Trained(experiment, params), tmp_path / "swapped.png", Evaluation({}))
     assert (tmp_path / "swapped.png").exists()
 
 
@@ -249,7 +250,7 @@ def test_a_run_without_its_configuration_is_not_written_over(run, tmp_path):
     shutil.copytree(run[0], tmp_path / "bare")
     (tmp_path / "bare" / "config.json").unlink()
     with pytest.raises(InputError, match="holds a run whose config"):
-        Folder(tmp_path / "bare", Config(out=tmp_path / "bare"))
+        RunFolder(tmp_path / "bare", Config(out=tmp_path / "bare"))
 
 
 def test_what_cannot_be_printed_is_a_question_mark():
@@ -296,7 +297,7 @@ def test_rows_of_features_and_other_models_train(flags, tmp_path):
     np.save(tmp_path / "x.npy", np.random.RandomState(0).rand(60, 6, 6, 1))
     experiment = build(Config(data=str(tmp_path / "x.npy"), latent=2, batch_size=16, epochs=1, **flags))
     params = train_one(experiment.recipe, experiment.members, experiment.data.train, epochs=1)
-    plots.draw_epoch(experiment, params, tmp_path, 1)
+    plots.draw_epoch(Trained(experiment, params), tmp_path, 1)
     assert (tmp_path / "samples" / "epoch-0001.png").exists()
 
 
@@ -320,7 +321,8 @@ def test_a_run_is_loaded_in_three_lines(run):
     codes = model.encode(model.data.test.x[:5])
     assert codes.mean.shape == (5, 3) and model.decode(codes.mean).shape == (5, 8, 8, 1)
     assert model.sample(4).shape == (4, 8, 8, 1) and model.row["seed"] == 0
-    rate = vae_jax.losses.kl_standard_normal(*model.encode(model.data.test.x))
+    codes = model.encode(model.data.test.x)
+    rate = vae_jax.losses.kl_standard_normal(codes.mean, codes.log_var)
     summary = json.loads((out / "summary.json").read_text())
     np.testing.assert_allclose(rate.sum(axis=1).mean(), summary["test"]["rate"], rtol=1e-5)
     with pytest.raises(InputError, match=r"x has shape \(8, 8, 1\); expected \[n, 8, 8, 1\]"):

@@ -94,7 +94,7 @@ def test_the_command_divides_each_batch_and_goes_on_with_other_devices(tmp_path,
 
     def run(*flags):
         monkeypatch.setattr(sys, "argv", [*TRAIN, *map(str, flags)])
-        run_command(train_command.main, train_command.CONFIG, "")
+        run_command(train_command.main, Config, "")
 
     run("--out", tmp_path / "one")
     run("--out", tmp_path / "two", "--devices", 2)
@@ -115,7 +115,7 @@ def test_devices_that_cannot_be_had_are_one_plain_line(flags, said, tmp_path, mo
     monkeypatch.setattr(jax.config, "update", lambda *_, **__: None)
     monkeypatch.setattr(sys, "argv", [*TRAIN, *flags, "--out", str(tmp_path / "none")])
     with pytest.raises(SystemExit) as stop:
-        run_command(train_command.main, train_command.CONFIG, "")
+        run_command(train_command.main, Config, "")
     assert said in str(stop.value.code) and not (tmp_path / "none").exists()
 
 

@@ -21,8 +21,8 @@ from vae_jax.evaluation.metrics import SCORES
 from vae_jax.keys import Keys
 from vae_jax.plots.traversals import by_rate
 from vae_jax.runs import Config, Models, SweepConfig
-from vae_jax.runs.assess import assess
-from vae_jax.runs.folder import FORMAT
+from vae_jax.runs.storage.folder import FORMAT
+from vae_jax.runs.sweep_measures import measure_models
 
 
 @pytest.fixture(autouse=True)
@@ -160,7 +160,9 @@ def test_another_sweep_is_not_taken_for_this_one(tmp_path):
     for name, hidden in (("a", (16,)), ("b", (8,)), ("b", (8,))):
         sweep = {**SMALL, "hidden": hidden, "betas": (1.0,), "seeds": 1, "devices": 2, "out": tmp_path / name}
         sweep_command.main(SweepConfig(**sweep, resume=(tmp_path / name).exists()))
-        assess(Models(tmp_path / name), tmp_path / "found.json", {}, lambda _, name=name: calls.append(name) or {})
+        measure_models(
+            Models(tmp_path / name), tmp_path / "found.json", {}, lambda _, name=name: calls.append(name) or {}
+        )
     assert calls == ["a", "b"]
 
 

@@ -16,7 +16,7 @@ from vae_jax.commands import train as train_command
 from vae_jax.errors import InputError
 from vae_jax.losses import LOSSES
 from vae_jax.runs import Config
-from vae_jax.runs.config import check_config
+from vae_jax.runs.configuration.resolved import resolve
 
 SMALL = {"epochs": 2, "hidden": (16,), "latent": 2}
 
@@ -185,7 +185,7 @@ def test_a_published_row_is_trained_measured_and_kept(tmp_path, capsys, monkeypa
 
 def test_the_published_rows_are_commands_of_this_program():
     for row in script("reproduce").ROWS.values():
-        check_config(Config(**row.choices))
+        resolve(Config(**row.choices))
 
 
 def test_the_benchmark_gives_each_figure_beside_its_peer(monkeypatch):

@@ -9,8 +9,8 @@ from quick import few_codes, no_pictures
 
 from vae_jax.commands import main as installed
 from vae_jax.commands import train as train_command
-from vae_jax.commands.flags import parse
-from vae_jax.commands.train import DESCRIPTION
+from vae_jax.commands.command import COMMANDS
+from vae_jax.commands.parsing import parse
 from vae_jax.errors import InputError
 from vae_jax.losses import LOSSES
 from vae_jax.runs import Config, SweepConfig
@@ -20,7 +20,7 @@ from vae_jax.training import OPTIMIZERS
 def shown(config, capsys, monkeypatch, columns: str = "100") -> str:
     monkeypatch.setenv("COLUMNS", columns)
     with pytest.raises(SystemExit) as stop:
-        parse(config, DESCRIPTION, ["--help"])
+        parse(config, COMMANDS["train"].description, ["--help"])
     assert not stop.value.code
     return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
 
@@ -94,7 +94,7 @@ def test_the_installed_command(capsys, monkeypatch):
         return capsys.readouterr().out
 
     text = said("--help")
-    assert said() == text and all(name in text for name in installed.COMMANDS) and "Train one model" in text
+    assert said() == text and all(name in text for name in COMMANDS) and "Train one model" in text
     assert re.match(r"\d+\.\d+", said("--version"))
     with pytest.raises(SystemExit, match="no such command; did you mean 'train'"):
         said("trian")

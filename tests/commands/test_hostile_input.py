@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
 from vae_jax.runs import Config, SweepConfig
-from vae_jax.runs.cells import cells
-from vae_jax.runs.config import check_config
-from vae_jax.runs.folder import Folder, read_config
+from vae_jax.runs.configuration.cells import cells
+from vae_jax.runs.configuration.resolved import resolve
+from vae_jax.runs.storage.folder import RunFolder, read_config
 
 SETTINGS = {"deadline": None, "database": None, "derandomize": True, "suppress_health_check": [*HealthCheck]}
 TRIALS = [25, pytest.param(500, marks=pytest.mark.slow)]
@@ -46,7 +46,7 @@ def test_any_command_line_is_right_or_refused(kind, trials, monkeypatch, capsys)
         words = [word for flag, values in flags for word in (flag, *values)]
         monkeypatch.setattr(sys, "argv", ["train.py", *words])
         try:
-            run_command(lambda config: check_config(config) and None, kind, "")
+            run_command(lambda config: resolve(config) and None, kind, "")
         except SystemExit as stop:
             if stop.code:
                 assert str(stop.code).startswith("error: ") and "\n" not in str(stop.code)
@@ -58,7 +58,7 @@ def test_any_command_line_is_right_or_refused(kind, trials, monkeypatch, capsys)
 @pytest.mark.parametrize("kind", [Config, SweepConfig])
 @pytest.mark.parametrize("trials", TRIALS)
 def test_any_configuration_is_right_or_refused(kind, trials, tmp_path):
-    with Folder(tmp_path, kind(out=tmp_path)):
+    with RunFolder(tmp_path, kind(out=tmp_path)):
         saved = json.loads((tmp_path / "config.json").read_text())
 
     @settings(max_examples=trials, **SETTINGS)
@@ -72,7 +72,7 @@ def test_any_configuration_is_right_or_refused(kind, trials, tmp_path):
         (tmp_path / "config.json").write_text(json.dumps(content))
         try:
             config = read_config(tmp_path)
-            check_config(config)
+            resolve(config)
             if config.data == "digits" and max(config.hidden or (1,)) < 100 and config.latent < 100:
                 cells(config)
         except InputError as error:

@@ -5,7 +5,7 @@ import os
 import jax
 import pytest
 
-from vae_jax.commands import programs
+from vae_jax.commands import compilation_cache as programs
 
 
 @pytest.fixture

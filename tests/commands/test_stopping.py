@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from events import scalars
 
-from vae_jax.runs import stopping
-from vae_jax.runs.building import build
-from vae_jax.runs.folder import read_config
-from vae_jax.runs.parts import read_parts
+from vae_jax.runs.configuration.building import build
+from vae_jax.runs.process import stopping
+from vae_jax.runs.storage.folder import read_config
+from vae_jax.runs.storage.parts import read_parts
 
 ROOT = Path(__file__).parents[2]
 FLAGS = {
@@ -37,11 +37,13 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 from vae_jax.commands import {name}
 from vae_jax.commands.cli import run_command
 from functools import partial
-from vae_jax.runs import measure, trainer
+from vae_jax.runs import trainer
+from vae_jax.trained import measures
 trainer.SAVE_EVERY = 0.2
-measure.prior_match = partial(measure.prior_match, samples=100)
+measures.prior_match = partial(measures.prior_match, num_samples=100)
 {pictures}
-run_command({name}.main, {name}.CONFIG, "")
+from vae_jax.commands.command import COMMANDS
+run_command({name}.main, COMMANDS["{name}"].flags, "")
 """  # as the script does, but with few codes, and saving so often that many moments are in a save
 
 PICTURES = {
@@ -183,7 +185,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(name, trials, unc
 
 BUSY = """
 import hashlib
-from vae_jax.runs import stopping
+from vae_jax.runs.process import stopping
 stopping.GRACE = {grace}
 with stopping.listening():
     print("ready", flush=True)
@@ -219,7 +221,7 @@ def test_what_was_asked_of_one_command_is_not_asked_of_the_next():
 
 
 def test_an_abort_of_jax_is_one_line():
-    program = "import os; from vae_jax.runs import hosts; hosts._answer_aborts(); os.abort()"
+    program = "import os; from vae_jax.runs.process import hosts; hosts._answer_aborts(); os.abort()"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1 and ended.stderr.startswith("error: another process of this job has ended;")
     assert ended.stderr.count("\n") == 1

@@ -24,9 +24,9 @@ from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import identity
 from vae_jax.runs import Config, SweepConfig, trainer
-from vae_jax.runs.cells import cells
-from vae_jax.runs.folder import Folder, read_config
-from vae_jax.runs.parts import read_parts
+from vae_jax.runs.configuration.cells import cells
+from vae_jax.runs.storage.folder import RunFolder, read_config
+from vae_jax.runs.storage.parts import read_parts
 from vae_jax.writing import write_sealed
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,8 @@ SMALL = ("--betas", "0.5", "2", "--seeds", "3", "--epochs", "6", "--hidden", "16
 PROGRAM = """
 from vae_jax.commands import cli, sweep
 sweep.draw = lambda *_, **__: None
-cli.run_command(sweep.main, sweep.CONFIG, "")
+from vae_jax.commands.command import COMMANDS
+cli.run_command(sweep.main, COMMANDS["sweep"].flags, "")
 """  # as the script does, without the pictures
 
 
@@ -153,8 +154,8 @@ def test_a_part_goes_on_from_its_last_checkpoint(tmp_path, monkeypatch):
     """Stopped within a part, a checkpoint behind it: the epochs before are not run again, the numbers are the same."""
     config = SweepConfig(betas=(0.5, 2.0), seeds=2, epochs=8, hidden=(8,), latent=2, batch_size=100, resume=True)
     (cell,) = cells(config)
-    train = partial(trainer.train_cell, cell=cell, alone=False, devices=None, over=None, chunk=None)
-    (whole,) = train(Folder(tmp_path / "whole", config))
+    train = partial(trainer.train_cell, cell=cell, devices=None, over=None, chunk=None)
+    (whole,) = train(RunFolder(tmp_path / "whole", config))
     fit = trainer.fit
 
     def stopping(*args, **rest):
@@ -166,11 +167,11 @@ def test_a_part_goes_on_from_its_last_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
     monkeypatch.setattr(trainer, "fit", stopping)
     with pytest.raises(KeyboardInterrupt):
-        train(Folder(tmp_path / "cut", config))
+        train(RunFolder(tmp_path / "cut", config))
     monkeypatch.setattr(trainer, "fit", fit)
     (part,) = read_parts(tmp_path / "cut" / "checkpoints")
     assert part.rows is None and part.store.steps() == [4, 5]
-    (resumed,) = train(Folder(tmp_path / "cut", config))
+    (resumed,) = train(RunFolder(tmp_path / "cut", config))
     assert resumed.epochs == 3 and resumed.part.rows == whole.part.rows
     jax.tree.map(np.testing.assert_array_equal, resumed.population.states(), whole.population.states())
     rows = [(tmp_path / name / "metrics.jsonl").read_bytes() for name in ("whole", "cut")]
@@ -182,14 +183,14 @@ def test_a_member_of_a_sweep_is_the_single_run_to_the_bit(tmp_path):
     config = SweepConfig(betas=(0.5, 2.0), seeds=2, epochs=3, hidden=(8,), latent=2)
     (cell,) = cells(config)
     train = partial(trainer.train_cell, over=None, chunk=None)
-    (both,) = train(Folder(tmp_path / "sweep", config), cell, alone=False, devices=jax.devices()[:2])
+    (both,) = train(RunFolder(tmp_path / "sweep", config), cell, devices=jax.devices()[:2])
     lines = [json.loads(line) for line in (tmp_path / "sweep" / "metrics.jsonl").read_text().splitlines()]
     for index in (0, 3):
         named = cell.members.named(index)
         alone = Config(beta=named["beta"], seed=named["seed"], epochs=3, hidden=(8,), latent=2)
         (own,) = cells(alone)
-        folder = Folder(tmp_path / str(index), alone)
-        (single,) = train(folder, own, alone=True, devices=None)
+        folder = RunFolder(tmp_path / str(index), alone)
+        (single,) = train(folder, own, devices=None)
         found = jax.tree.map(lambda leaf: leaf[0], single.population.states())
         member = jax.tree.map(lambda leaf, i=index: leaf[i], both.population.states())
         jax.tree.map(np.testing.assert_array_equal, member, found)
@@ -368,7 +369,7 @@ def test_how_members_are_laid_out_is_passed_on(monkeypatch, tmp_path):
     with pytest.raises(KeyError) as stopped:
         sweep_command.main(SweepConfig(over="pmap", chunk=2, devices=2, hidden=(4,), out=tmp_path / "out"))
     (how,) = stopped.value.args
-    assert how == {"alone": False, "over": "pmap", "chunk": 2, "devices": (*jax.devices()[:2],)}
+    assert how == {"over": "pmap", "chunk": 2, "devices": (*jax.devices()[:2],)}
 
 
 @pytest.mark.parametrize(
@@ -441,15 +442,15 @@ def test_a_run_is_not_resumed_as_a_sweep(uncut, tmp_path):
     shutil.copytree(uncut, tmp_path / "sweep")
     config = Config(epochs=6, hidden=(16,), latent=3, out=tmp_path / "sweep", resume=True)
     with pytest.raises(InputError, match="does not hold a run of this version; choose another --out"):
-        Folder(tmp_path / "sweep", config)
+        RunFolder(tmp_path / "sweep", config)
     assert "betas" in json.loads((tmp_path / "sweep" / "config.json").read_text())
 
 
 def test_models_that_agree_to_six_digits_have_rows_of_their_own(tmp_path):
     config = SweepConfig(betas=(0.1234567, 0.1234568), seeds=1, epochs=1, hidden=(8,), latent=2)
     (cell,) = cells(config)
-    folder = Folder(tmp_path / "close", config)
-    trainer.train_cell(folder, cell, alone=False, devices=None, over=None, chunk=1)
+    folder = RunFolder(tmp_path / "close", config)
+    trainer.train_cell(folder, cell, devices=None, over=None, chunk=1)
     assert len({row["model"] for row in folder.rows()}) == 2
 
 

@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from vae_jax.data import sprites
-from vae_jax.data import tfds as tfds_sets
+from vae_jax.data.sources import sprites
+from vae_jax.data.sources import tfds as tfds_sets
 from vae_jax.errors import InputError
 
 FACTOR_SETS = {"dsprites": (1, {"train": 1}), "shapes3d": (1, {"train": 1}), "smallnorb": (2, {"train": 1, "test": 1})}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vae_jax import data
-from vae_jax.data.table import fingerprint
+from vae_jax.data.dataset import fingerprint
 from vae_jax.errors import InputError
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from vae_jax import data
 from vae_jax.caching import cache_folder
-from vae_jax.data import folders
+from vae_jax.data.sources import folders
 from vae_jax.errors import InputError
 
 
@@ -67,7 +67,7 @@ def test_a_broken_file_is_named_or_left_out(photos, capsys):
     (photos / "cats" / "text.png").write_text("no image")
     whole = (photos / "dogs" / "00.png").read_bytes()
     (photos / "dogs" / "cut.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"cats/text\.png cannot be read .*--skip-broken"):
+    with pytest.raises(InputError, match=r"cats/text\.png cannot be read .*skip_broken"):
         data.load(str(photos), size=8)
     found = data.load(str(photos), size=8, skip_broken=True)
     assert len(everything(found)) == 40 and found.classes == 2
@@ -119,7 +119,7 @@ def test_the_middle_is_cropped_and_turned_as_exif_says(tmp_path):
 
 
 def test_what_cannot_be_a_data_set_is_refused(photos, tmp_path):
-    with pytest.raises(InputError, match=r"images of .* sizes, mostly .*--size 64"):
+    with pytest.raises(InputError, match=r"images of .* sizes, mostly .*`size=64`"):
         data.load(str(photos))
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("")
@@ -131,7 +131,7 @@ def test_what_cannot_be_a_data_set_is_refused(photos, tmp_path):
     Image.new("L", (4, 4)).save(tmp_path / "empty" / "a.png")
     with pytest.raises(InputError, match="too few"):
         data.load(str(tmp_path / "empty"))
-    with pytest.raises(InputError, match="--size 8: digits comes as it is"):
+    with pytest.raises(InputError, match="`size=8`: digits comes as it is"):
         data.load("digits", size=8)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from vae_jax import data
-from vae_jax.data import files
+from vae_jax.data.sources import files
 from vae_jax.errors import InputError
 
 DTYPES = st.sampled_from(("?", "u1", "i1", "i4", "u8", "f2", "f4", "f8", ">f4", ">i8", "c8", "U3", "M8[s]", "O", "V3"))

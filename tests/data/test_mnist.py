@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from vae_jax import data
-from vae_jax.data import mnist, tfds
-from vae_jax.data.arrays import written_whole
+from vae_jax.data.cache.arrays import atomic_array
+from vae_jax.data.sources import mnist, tfds
 from vae_jax.errors import InputError
 
 REAL = os.environ.get("VAE_JAX_DATA")  # a folder with mnist/, fashion_mnist/ and binarized_mnist/
@@ -150,7 +150,7 @@ def test_no_network_is_said_at_once(tfds_files, monkeypatch):
     monkeypatch.setattr("socket.create_connection", refuse)
     for variable in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(variable, raising=False)
-    with pytest.raises(InputError, match=r"mnist is not on this machine .* --manual-dir.*--data digits works"):
+    with pytest.raises(InputError, match=r"mnist is not on this machine .* .manual_dir.*the set digits works"):
         data.load("mnist")
 
 
@@ -208,6 +208,6 @@ def test_a_folder_of_tfds_that_cannot_be_written_is_refused(tfds_files, monkeypa
 
 
 def test_an_array_that_could_not_be_stacked_is_not_left(tmp_path):
-    with pytest.raises(RuntimeError), written_whole(tmp_path / "a.npy", (3,), np.uint8):
+    with pytest.raises(RuntimeError), atomic_array(tmp_path / "a.npy", (3,), np.uint8):
         raise RuntimeError
     assert not list(tmp_path.iterdir())

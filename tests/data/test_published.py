@@ -6,7 +6,7 @@ import pytest
 import scipy.io
 
 from vae_jax import data
-from vae_jax.data import published
+from vae_jax.data.sources import published
 from vae_jax.errors import InputError
 
 

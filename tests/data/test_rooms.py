@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vae_jax import data
-from vae_jax.data import rooms
+from vae_jax.data.sources import rooms
 
 
 @pytest.fixture(scope="module", autouse=True)

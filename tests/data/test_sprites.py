@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vae_jax import data
-from vae_jax.data import sprites
-from vae_jax.data.sprites import COUNT, SIZES, factors_of, index_of, render, render_all, sample_factors
+from vae_jax.data.sources import sprites
+from vae_jax.data.sources.sprites import COUNT, SIZES, factors_of, index_of, render, render_all, sample_factors
 
 
 def drawn(*factors: tuple[int, ...], size: int = 64) -> np.ndarray:

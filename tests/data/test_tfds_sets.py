@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vae_jax import data
-from vae_jax.data import tfds as tfds_sets
+from vae_jax.data.sources import tfds as tfds_sets
 from vae_jax.errors import InputError
 
 pytestmark = pytest.mark.slow
@@ -87,7 +87,7 @@ def test_what_is_prepared_in_either_format_is_read_where_it_is(form, tmp_path):
         def make():
             return Squares(data_dir=tmp_path, file_format=form)
 
-    with pytest.raises(InputError, match=r"several sizes; expected one\. Pass --size"):
+    with pytest.raises(InputError, match=r"several sizes; expected one\. Pass `size"):
         tfds_sets.load_builder(make, None)
     found = tfds_sets.load_builder(make, None, size=4)
     assert found.train.x.shape == (29, 4, 4, 3) and len(found.test.x) == 12 and found.classes == 3

@@ -14,9 +14,10 @@ from scripts import EXPERIMENTS, script
 from vae_jax import Bernoulli, Normal
 from vae_jax.commands import train
 from vae_jax.evaluation.populations import in_words
-from vae_jax.losses import SCALINGS, convert_beta, table
+from vae_jax.losses import SCALINGS, Loss, convert_beta
+from vae_jax.losses import loss as loss_module
+from vae_jax.registry import Registry
 from vae_jax.runs import Config
-from vae_jax.table import Table
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,9 +80,9 @@ def test_the_table_of_betas_is_the_converters():
 
 def test_the_example_of_a_loss_enters_the_table(monkeypatch, key):
     (block,) = blocks("CONTRIBUTING.md")
-    monkeypatch.setattr(table, "LOSSES", Table("loss", "vae_jax.data"))
+    monkeypatch.setattr(loss_module, "LOSSES", Registry("loss", "vae_jax.data", Loss))
     exec(compile(block, "CONTRIBUTING.md", "exec"), {})
-    loss = table.LOSSES["rate-budget"]
+    loss = loss_module.LOSSES["rate-budget"]
     defaults = {name: entry.default for name, entry in loss.hyper.items()}
     assert defaults == {"weight": 4.0, "budget": 3.0} and loss.summary.startswith("Rate budget: ")
     encode, decode = lambda x: Normal(x[:2], x[2:]), lambda z: Bernoulli(jnp.tile(z, 2))

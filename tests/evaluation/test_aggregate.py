@@ -42,7 +42,7 @@ def test_the_terms_are_those_of_enumeration(key, monkeypatch, rows, columns):
     monkeypatch.setattr(aggregate, "COLUMNS", columns)
     jax.clear_caches()
     q = posteriors(100)
-    found = aggregate_posterior(q, jax.random.clone(key), samples=1000)
+    found = aggregate_posterior(jax.random.clone(key), q, num_samples=1000)
     expected = enumerated(q, key)
     terms = found.mutual_information, found.total_correlation, found.dimension_wise_kl
     np.testing.assert_allclose([mean for mean, _ in terms], expected, atol=1e-4)
@@ -53,14 +53,14 @@ def test_the_terms_are_those_of_enumeration(key, monkeypatch, rows, columns):
 
 def test_information_is_at_most_the_logarithm_of_the_data(key):
     for spread in (0.0, 1.0, 1000.0):
-        found = aggregate_posterior(posteriors(500, spread), jax.random.clone(key))
+        found = aggregate_posterior(jax.random.clone(key), posteriors(500, spread))
         assert -1e-5 <= found.mutual_information[0] <= np.log(500) + 1e-5
     assert found.mutual_information[0] == pytest.approx(np.log(500), abs=1e-4)
 
 
 def test_fewer_codes_agree_within_their_error(key):
     q = posteriors(4000)
-    whole, part = (aggregate_posterior(q, jax.random.clone(key), samples=n) for n in (4000, 500))
+    whole, part = (aggregate_posterior(jax.random.clone(key), q, num_samples=n) for n in (4000, 500))
     for name in ("mutual_information", "total_correlation", "dimension_wise_kl", "rate"):
         (exact, _), (mean, error) = getattr(whole, name), getattr(part, name)
         assert abs(mean - exact) < 4 * error < 0.5
@@ -69,9 +69,9 @@ def test_fewer_codes_agree_within_their_error(key):
 def test_minibatch_estimates_miss_what_the_full_data_give(key):
     """Why they are never reported: with 64 of 4,000 examples neither is near, while the full-data terms are exact."""
     q = posteriors(4000, spread=3.0)
-    truth = aggregate_posterior(q, jax.random.clone(key))
+    truth = aggregate_posterior(jax.random.clone(key), q)
     for sampling in ("stratified", "weighted"):
-        found = minibatch_estimates(q, jax.random.clone(key), sampling=sampling)
+        found = minibatch_estimates(jax.random.clone(key), q, sampling=sampling)
         miss = found["mutual_information"][0] - truth.mutual_information[0]
         assert abs(miss) > 10 * (truth.mutual_information[1] + found["mutual_information"][1])
 
@@ -79,8 +79,8 @@ def test_minibatch_estimates_miss_what_the_full_data_give(key):
 def test_minibatches_of_all_the_data_are_the_data(key):
     """M = N: the stratified weights are exact."""
     q = posteriors(64)
-    truth = aggregate_posterior(q, jax.random.clone(key))
-    found = minibatch_estimates(q, jax.random.clone(key), batch=64)
+    truth = aggregate_posterior(jax.random.clone(key), q)
+    found = minibatch_estimates(jax.random.clone(key), q, batch=64)
     for name, (mean, error) in found.items():
         exact, of_one = getattr(truth, name)
         assert abs(mean - exact) < 4 * (error + of_one)
@@ -91,23 +91,23 @@ def test_minibatch_estimates_are_of_random_batches_of_the_whole_set(key):
     """Posteriors far apart tell their x for certain: I = ln N, stratified; ln N + ln M with all weights 1/(N·M)."""
     q = Normal(50.0 * jnp.arange(500.0)[:, None], jnp.zeros((500, 1)))
     for sampling, expected in (("stratified", np.log(500)), ("weighted", np.log(500) + np.log(10))):
-        found = minibatch_estimates(q, jax.random.clone(key), batch=10, batches=5, sampling=sampling)
+        found = minibatch_estimates(jax.random.clone(key), q, batch=10, batches=5, sampling=sampling)
         assert found["mutual_information"][0] == pytest.approx(expected, abs=1e-4)
     alike = q._replace(mean=jnp.where(jnp.arange(500)[:, None] < 10, 0.0, q.mean))
-    found = minibatch_estimates(alike, jax.random.clone(key), batch=10, batches=5)
+    found = minibatch_estimates(jax.random.clone(key), alike, batch=10, batches=5)
     assert found["mutual_information"][0] > 0.9 * np.log(500)  # not of the first ten, which tell nothing
 
 
 def test_a_point_has_no_density(key):
     with pytest.raises(ValueError, match="needs normal posteriors; got Delta"):
-        aggregate_posterior(Delta(jnp.zeros((5, 2))), key)
+        aggregate_posterior(key, Delta(jnp.zeros((5, 2))))
 
 
 @pytest.mark.parametrize("scale", [1e-3, 0.1, 1.0, 8.0, 100.0])
 def test_the_divergence_of_each_latent_is_right_at_any_width(key, scale):
     """One posterior for all x is the aggregate itself: KL(N(0, s²) ‖ N(0, 1)), which a grid from −10 to 10 misses."""
     q = Normal(jnp.zeros((400, 2)), jnp.full((400, 2), 2 * jnp.log(scale)))
-    found = aggregate_posterior(q, key, samples=400)
+    found = aggregate_posterior(key, q, num_samples=400)
     expected = 0.5 * (scale**2 - 1) - np.log(scale)
     error = abs(scale**2 - 1) / np.sqrt(2 * 400) + 1e-4  # of ½ (s² − 1) ε², over 400 codes
     np.testing.assert_allclose(found.kl_per_latent, expected, atol=5 * error)

@@ -13,7 +13,7 @@ from recipes import initial
 from vae_jax import Delta, training
 from vae_jax.data import PREPROCESS, Examples
 from vae_jax.evaluation import active_units, elbo_means, evaluate_elbo
-from vae_jax.evaluation.elbo import _of_each
+from vae_jax.evaluation.rate_distortion import _of_each
 from vae_jax.keys import use
 from vae_jax.losses import LOSSES
 from vae_jax.models import VAE, BernoulliLikelihood, DenseDecoder, DenseEncoder, GaussianLikelihood

@@ -12,22 +12,24 @@ from recipes import DATA, initial, recipe_of
 
 from vae_jax import Delta, Normal
 from vae_jax.evaluation import aggregate_posterior, encode_all, fit_code_mixture, prior_match, prior_of
-from vae_jax.evaluation.latent_space import critical_value
+from vae_jax.evaluation.codes import critical_value
 
 
 def test_aggregate_of_standard_normals_matches_the_prior(key):
     """Posteriors N(m, 1 − s²) with m ~ N(0, s²) add up to N(0, 1) exactly."""
     means = np.random.RandomState(0).randn(5000, 2) * 0.8
     means = (means - means.mean(0)) / means.std(0) * 0.8
-    match = prior_match(Normal(jnp.asarray(means, jnp.float32), jnp.full((5000, 2), jnp.log(0.36))), key, samples=500)
+    match = prior_match(
+        key, Normal(jnp.asarray(means, jnp.float32), jnp.full((5000, 2), jnp.log(0.36))), num_samples=500
+    )
     assert match.mmd2 < match.mmd2_critical
 
 
 def test_aggregate_off_the_prior_is_seen(key):
     posterior = Normal(jnp.full((500, 2), 2.0), jnp.broadcast_to(jnp.log(jnp.array([0.25, 1.0])), (500, 2)))
-    match = prior_match(posterior, key, samples=300)
+    match = prior_match(key, posterior, num_samples=300)
     assert match.mmd2 > 10 * match.mmd2_critical
-    point = prior_match(Delta(jnp.full((500, 2), 2.0)), jax.random.key(1), samples=300)
+    point = prior_match(jax.random.key(1), Delta(jnp.full((500, 2), 2.0)), num_samples=300)
     assert point.mmd2 > 10 * point.mmd2_critical
 
 
@@ -48,9 +50,9 @@ def test_codes_are_held_against_the_models_own_prior(key, prior):
     params["prior"]["params"][means] += 3.0 + 4.0 * jnp.arange(len(params["prior"]["params"][means]))[:, None] % 9
     own = prior_of(recipe, params, DATA)
     codes = Delta(jax.vmap(own)(jax.random.split(jax.random.key(5), 500)))
-    match = prior_match(codes, jax.random.clone(key), prior=own, samples=300)
+    match = prior_match(jax.random.clone(key), codes, prior=own, num_samples=300)
     assert match.mmd2 < 2 * match.mmd2_critical
-    other = prior_match(codes, key, samples=300)
+    other = prior_match(key, codes, num_samples=300)
     assert other.mmd2 > 10 * other.mmd2_critical
     assert prior_of(recipe_of("vae"), {}, DATA) is None and prior_of(recipe_of("ae"), {}, DATA) is None
 
@@ -69,10 +71,10 @@ def test_one_log_variance_for_all_latents_is_each_latents_own(key):
     recipe = recipe_of("vae")
     recipe = replace(recipe, model=replace(recipe.model, encoder=Shared()))
     params = initial(recipe, jax.random.clone(key), DATA).params
-    posterior = encode_all(recipe, params, key, DATA)
+    posterior = encode_all(recipe, params, key, DATA).posterior
     assert posterior.mean.shape == posterior.log_var.shape == (16, 2)
     with pytest.raises(ValueError, match=r"of shape \[N, latent\]; got \(16, 2\) and \(16,\)"):
-        aggregate_posterior(posterior._replace(log_var=posterior.log_var[:, 0]), jax.random.key(0))
+        aggregate_posterior(jax.random.key(0), posterior._replace(log_var=posterior.log_var[:, 0]))
 
 
 def test_code_mixture_finds_two_clusters(key):

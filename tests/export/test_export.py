@@ -24,7 +24,7 @@ from vae_jax.errors import InputError
 from vae_jax.export import FORMATS
 from vae_jax.models import LIKELIHOODS
 from vae_jax.runs import Config, build
-from vae_jax.training import Trained
+from vae_jax.trained import Trained
 
 READ = """
 import json, sys
@@ -56,7 +56,7 @@ def expect_onnx_to_agree(model: Trained, folder: Path, rtol: float = 1e-5) -> No
     FORMATS["onnx"].write(model, folder, folder)
     encoder, decoder = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("encoder", "decoder"))
     for n in (1, 5):
-        x = np.asarray(model.recipe.seen(jax.random.key(0), model.data.test.x[:n]))
+        x = np.asarray(model.recipe.preprocessed(jax.random.key(0), model.data.test.x[:n]))
         n = len(x)
         q = jax.jit(jax.vmap(lambda x: model.model.encode(model.params, x)))(x)
         outputs = encoder.run(None, {"x": x})
@@ -107,7 +107,7 @@ def test_stablehlo_takes_any_number_of_examples(flags, tmp_path):
         for name in ("encoder", "decoder")
     )
     for n in (1, 4):
-        x = model.recipe.seen(jax.random.key(0), model.data.test.x[:n])
+        x = model.recipe.preprocessed(jax.random.key(0), model.data.test.x[:n])
         z = jax.random.normal(jax.random.key(1), (n, 3))
         y = [jnp.arange(n, dtype=jnp.int32)] if model.recipe.loss.conditional else []
         q = jax.jit(jax.vmap(lambda x, *y: model.model.encode(model.params, x, *y)))(x, *y)

@@ -8,7 +8,7 @@ import scipy.stats
 from codes import terms_by_hand
 
 from vae_jax import Normal, losses
-from vae_jax.distributions import Rates
+from vae_jax.distributions import Activations
 from vae_jax.losses import Batch
 
 
@@ -43,7 +43,7 @@ def test_a_unit_that_is_always_on_or_off_is_still_pulled_to_its_rate(activation)
     """d/dh KL(ρ ‖ σ(h)) = σ(h) − ρ, however far the unit has gone."""
 
     def penalty(h):
-        q = Rates(h[None])
+        q = Activations(h[None])
         return losses.sparse_rate(Batch(terms_by_hand([0.0], [[0.0]], q.mean)._replace(posterior=q)), target=0.05)
 
     expected = jax.nn.sigmoid(activation) - 0.05
@@ -59,7 +59,7 @@ def test_a_unit_that_is_always_on_or_off_is_still_pulled_to_its_rate(activation)
 def test_rates_of_a_batch_are_the_mean_activation(key):
     h = 2 * jax.random.normal(key, (50, 3))
     terms = terms_by_hand(np.zeros(50), np.zeros((50, 3)), jax.nn.sigmoid(h))
-    found = losses.sparse_rate(Batch(terms._replace(posterior=Rates(h))), target=0.2)
+    found = losses.sparse_rate(Batch(terms._replace(posterior=Activations(h))), target=0.2)
     np.testing.assert_allclose(found, losses.sparse_rate(Batch(terms), target=0.2), rtol=1e-5)
 
 

@@ -13,7 +13,7 @@ NEEDS = {
     "sigma-vae": "pixels",
     "info-vae": "prior_samples",
     "wae-mmd": "prior_samples",
-    "factor": "critic",
+    "factor": "critics",
 }
 
 
@@ -23,9 +23,10 @@ def test_a_loss_says_what_its_batch_lacks_and_takes_what_is_enough(name):
     batch, loss = Batch(terms_of(jax.nn.sigmoid(z), q)), LOSSES[name].function
     if name in NEEDS:
         lacking = NEEDS[name]
-        expected = rf"^this loss needs {lacking}; got none\. Give it as Batch\(terms, {lacking}=…\)\.$"
+        what = "a critic 'critic'" if lacking == "critics" else lacking
+        expected = rf"^this loss needs {what}; got none\. Give it as Batch\(terms, {lacking}=.*….*\)\.$"
         with pytest.raises(ValueError, match=expected):
             loss(batch)
-        given = {"data_size": 50, "pixels": 6, "prior_samples": z, "critic": jnp.sum}
+        given = {"data_size": 50, "pixels": 6, "prior_samples": z, "critics": {"critic": jnp.sum}}
         batch = batch._replace(**{lacking: given[lacking]})
     assert jnp.isfinite(loss(batch))

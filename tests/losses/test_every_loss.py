@@ -86,7 +86,7 @@ class TestEveryLoss:
         assert value.shape == () and np.isfinite(value)
         assert terms.distortion.shape == terms.rate.shape == (16,)
         assert terms.z.shape == (16, 2)
-        if recipe.loss.posterior.has_density:
+        if recipe.has_density:
             assert np.all(terms.rate >= 0)
         else:  # a point has no finite divergence from a density
             assert np.isnan(terms.rate).all()
@@ -97,7 +97,7 @@ class TestEveryLoss:
         first, again, other = (compiled(params, own, k, DATA)[0][0] for k in keys)
         assert first == again
         loss = recipe.loss
-        drawn = loss.posterior.has_density or loss.corrupt is not None or loss.uses_prior
+        drawn = not loss.point or loss.corrupt is not None or loss.uses_prior
         assert (first != other) == drawn
 
     def test_order_of_the_batch_does_not_matter(self, name, key):

@@ -9,7 +9,6 @@ import pytest
 from recipes import EVERY_LOSS
 
 from vae_jax import Bernoulli, Delta, DiscretizedLogistic, Normal, losses
-from vae_jax.distributions import RATES
 from vae_jax.losses import LOSSES, Batch
 
 NEEDS_TWO = {"beta-tc", "dip-i", "dip-ii", "factor", "info-vae", "wae-mmd"}
@@ -23,9 +22,9 @@ def loss_of(name, parameters, key, likelihood, x):
 
     def encode(x):
         mean = parameters["mean"] + x[:LATENT]
-        if loss.posterior is RATES:
+        if loss.posterior == "rates":
             return Delta(jax.nn.sigmoid(mean))
-        return Normal(mean, parameters["log_var"]) if loss.posterior.has_density else Delta(mean)
+        return Normal(mean, parameters["log_var"]) if not loss.point else Delta(mean)
 
     def decode(z):
         return likelihood(parameters["out"] + 1e-3 * z[0], parameters["noise"])
@@ -35,9 +34,9 @@ def loss_of(name, parameters, key, likelihood, x):
         return jax.vmap(lambda key, x: loss.function(key, x, encode, decode, **loss.sizes, **own)[0])(keys, x).mean()
     terms = jax.vmap(lambda key, x: losses.elbo_terms(key, x, encode, decode))(keys, x)
     prior = jax.random.normal(jax.random.key(7), (len(x), LATENT))
-    if loss.critic:
-        own["gamma"] = own["gamma"] + 0 * loss.critic.loss(jax.random.key(8), terms.z, jnp.sum)
-    return loss.function(Batch(terms, 50, PIXELS, prior, jnp.sum), **own)
+    for critic in loss.critics.values():
+        own["gamma"] = own["gamma"] + 0 * critic.loss(jax.random.key(8), Batch(terms), jnp.sum)
+    return loss.function(Batch(terms, 50, PIXELS, prior, dict.fromkeys(loss.critics, jnp.sum)), **own)
 
 
 @cache

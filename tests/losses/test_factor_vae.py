@@ -25,7 +25,7 @@ def test_the_best_critic_is_the_log_density_ratio_and_its_loss_is_the_divergence
     )
     assert exact < min(low, high) - 0.002
     terms = Terms(jnp.zeros(n), jnp.zeros((n, 1)), jnp.asarray(z), None)
-    correlation = losses.factor(Batch(terms, critic=lambda z: critic(1.0, z)), gamma=1.0)
+    correlation = losses.factor(Batch(terms, critics={"critic": lambda z: critic(1.0, z)}), gamma=1.0)
     np.testing.assert_allclose(correlation, -0.5 * np.log(1 - rho**2), rtol=0.02)
 
 

@@ -1,11 +1,15 @@
 """Entering a loss, its sizes and its ramps."""
 
+import inspect
+
+import jax
 import jax.numpy as jnp
 import pytest
 
-from vae_jax import losses
+from vae_jax import Bernoulli, Normal, losses
 from vae_jax.errors import InputError
-from vae_jax.losses import LOSSES
+from vae_jax.hyperparameter import Hyperparameter
+from vae_jax.losses import LOSSES, Loss
 
 
 @pytest.mark.parametrize(
@@ -28,27 +32,67 @@ def test_sizes_are_chosen_and_unknown_ones_are_refused():
         LOSSES["iwae"].choose(num_samples=0)
 
 
-def test_a_hyperparameter_beside_hyper_is_refused_and_enters_nothing():
-    """A number where a yes or no belongs would make a loss of a batch that has no such hyperparameter."""
+def test_a_number_where_a_yes_or_no_belongs_is_refused_and_enters_nothing():
     before = dict(LOSSES)
-    with pytest.raises(TypeError, match=r"loss 'x': .* give hyperparameters as hyper=\{name: default\}"):
-
-        @losses.register("x", batch=0.5)  # pyright: ignore[reportArgumentType]
-        def function(batch):
-            return batch.terms.distortion.mean()
-
+    with pytest.raises(TypeError, match=r"loss 'x': expected True or False for its switches"):
+        LOSSES.register("x", conditional=0.5)(lambda key, x, encode, decode: None)
     assert dict(LOSSES) == before
+
+
+@pytest.mark.parametrize("options", [{"ranges": {"gamma": Hyperparameter()}}, {"ramps": {"gamma": losses.Ramp(1.0)}}])
+def test_a_range_or_a_ramp_of_nothing_is_refused(options):
+    with pytest.raises(ValueError, match="'gamma' has a r"):
+        Loss("x", lambda batch, *, beta=1.0: None, **options)
+
+
+def test_no_critic_has_the_name_of_a_part_of_the_model():
+    critic = LOSSES["factor"].critics["critic"]
+    with pytest.raises(ValueError, match="a critic cannot be called 'decoder'"):
+        Loss("x", lambda batch: None, critics={"decoder": critic})
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_function_is_called_as_the_table_calls_it(name):
+    assert getattr(losses, name.replace("-", "_")) is LOSSES[name].function
+
+
+@pytest.mark.parametrize(("other", "name"), sorted(LOSSES.aliases.items()))
+def test_other_names_stand_for_the_same_loss(other, name):
+    assert LOSSES.find(other) is LOSSES[name] and other not in list(LOSSES)
+    if hasattr(losses, other.replace("-", "_")):
+        assert getattr(losses, other.replace("-", "_")) is LOSSES[name].function
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_called_as_one_of_the_other_kind_says_so(name):
+    loss, key, x = LOSSES[name], jax.random.key(0), jnp.ones(4)
+    encode, decode = lambda x: Normal(x[:2], x[2:]), lambda z: Bernoulli(jnp.tile(z, 2))
+    if loss.batch:
+        with pytest.raises(TypeError, match=r"is a loss of a batch, .*\(Batch\(terms, …\)\); got \(.*, function"):
+            loss.function(key, x, encode, decode)
+    else:
+        terms = losses.elbo_terms(key, x, encode, decode)
+        with pytest.raises(TypeError, match=r"is a loss of one example, .*; got a Batch"):
+            loss.function(losses.Batch(terms))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_defaults_stand_in_the_signature_alone(name):
+    loss = LOSSES[name]
+    parameters = inspect.signature(loss.function).parameters
+    own = {n: p.default for n, p in parameters.items() if isinstance(p.default, (int, float)) and n not in loss.fixed}
+    assert own == {n: entry.default for n, entry in loss.hyper.items() if n in parameters}
 
 
 def test_a_taken_name_is_refused_and_its_loss_stays():
     before = LOSSES["iwae"]
     with pytest.raises(ValueError, match="a loss named 'iwae' exists already; choose another name"):
-        losses.register("iwae")(lambda key, x, encode, decode: None)
+        LOSSES.register("iwae")(lambda key, x, encode, decode: None)
     assert LOSSES["iwae"] is before
 
 
 def test_every_public_function_has_an_example_that_the_tests_run():
     for name in losses.__all__:
         part = getattr(losses, name)
-        if callable(part) and not isinstance(part, type) and part is not losses.register:
+        if callable(part) and not isinstance(part, type):
             assert ">>>" in (part.__doc__ or ""), name

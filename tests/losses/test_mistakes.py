@@ -47,7 +47,7 @@ def test_several_weights_at_once(key, name):
 def test_one_example_where_a_batch_is_meant(key, name):
     z, q = everything(key)
     terms = jax.tree.map(lambda leaf: leaf[0], terms_of(z, q))
-    batch = Batch(terms, data_size=50, pixels=6, prior_samples=z, critic=jnp.sum)
+    batch = Batch(terms, data_size=50, pixels=6, prior_samples=z, critics={"critic": jnp.sum})
     with pytest.raises(ValueError, match=r"of at least one example; got \(\), \(3,\) and \(3,\)"):
         LOSSES[name].function(batch)
 
@@ -59,7 +59,7 @@ def test_terms_that_do_not_belong_together(key, name):
     terms = terms_of(z, q)
     for wrong in (terms._replace(kl=terms.rate), terms._replace(kl=terms.kl[:3]), jax.tree.map(lambda x: x[:0], terms)):
         with pytest.raises(ValueError, match=r"a batch loss takes terms with a leading axis"):
-            LOSSES[name].function(Batch(wrong, 50, 6, z, jnp.sum))
+            LOSSES[name].function(Batch(wrong, 50, 6, z, {"critic": jnp.sum}))
 
 
 @pytest.mark.parametrize(("name", "weight"), [("capacity", "gamma"), ("free-bits", "free_nats"), ("dip-i", "diagonal")])
@@ -76,7 +76,7 @@ def test_a_data_set_smaller_than_its_batch(key, size):
 
 def test_a_critic_of_several_numbers(key):
     with pytest.raises(ValueError, match=r"one logit for each code; got \(3,\) for each"):
-        losses.factor(Batch(terms_of(*everything(key)), critic=lambda z: z))
+        losses.factor(Batch(terms_of(*everything(key)), critics={"critic": lambda z: z}))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32])
@@ -116,7 +116,9 @@ def test_a_point_where_a_density_is_needed(key, name):
 @pytest.mark.parametrize("name", ["capacity", "free-bits", "beta-tc", "dip-i", "dip-ii", "factor", "info-vae"])
 def test_points_in_a_batch_that_needs_densities(key, name):
     z, q = everything(key)
-    batch = Batch(terms_of(z, q)._replace(posterior=Delta(z)), data_size=50, prior_samples=z, critic=jnp.sum)
+    batch = Batch(
+        terms_of(z, q)._replace(posterior=Delta(z)), data_size=50, prior_samples=z, critics={"critic": jnp.sum}
+    )
     with pytest.raises(ValueError, match="needs a posterior with a density; got Delta"):
         LOSSES[name].function(batch)
 

@@ -22,7 +22,7 @@ def batch_of(weights, x, noise, prior):
         p = Bernoulli(z @ weights["out"])
         return losses.Terms(p.log_prob(x), losses.kl_standard_normal(*q), z, q)
 
-    return Batch(jax.vmap(one)(x, noise), 1000, 4, prior, lambda z: apply_critic(CRITIC, z))
+    return Batch(jax.vmap(one)(x, noise), 1000, 4, prior, {"critic": lambda z: apply_critic(CRITIC, z)})
 
 
 @pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.batch])

@@ -15,6 +15,7 @@ from vae_jax.evaluation import evaluate_elbo
 from vae_jax.losses import LOSSES
 from vae_jax.models import (
     NETWORKS,
+    POSTERIORS,
     VAE,
     GaussianLikelihood,
     LearnedGaussianLikelihood,
@@ -52,8 +53,9 @@ def adam_with_decay(learning_rate):
 
 
 def linear(loss: str, latent: int, likelihood, classes: int = 0) -> Recipe:
-    config = NetworkConfig((D,), latent, (), posterior=LOSSES[loss].posterior, classes=classes)
-    model = VAE(*NETWORKS["linear"].build(config), likelihood)
+    config = NetworkConfig((D,), latent, (), classes=classes)
+    posterior = POSTERIORS[LOSSES[loss].posterior](latent=latent)
+    model = VAE(*NETWORKS["linear"].build(config), likelihood, posterior=posterior)
     return Recipe(model=model, loss=LOSSES[loss], batch_size=N, optimizer=adam_with_decay)
 
 

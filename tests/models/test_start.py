@@ -14,8 +14,8 @@ from vae_jax.distributions import mean_of
 from vae_jax.evaluation import evaluate_elbo
 from vae_jax.models import LIKELIHOODS
 from vae_jax.runs import Config, build
-from vae_jax.runs.building import moments
-from vae_jax.training import train
+from vae_jax.runs.configuration.building import moments
+from vae_jax.trained import train
 
 SHARES = ("bernoulli", "gaussian-learned", "poisson")  # of what a likelihood needs, one of each kind shows it again
 MODELS = [

@@ -1,4 +1,4 @@
-"""What the four parts do together."""
+"""What the five parts do together."""
 
 import re
 from functools import partial
@@ -14,7 +14,16 @@ from recipes import CLASSES, DATA, initial, recipe_of
 from vae_jax import Normal, StandardNormal, training
 from vae_jax.data import Examples
 from vae_jax.losses import LOSSES
-from vae_jax.models import LIKELIHOODS, NETWORKS, PRIORS, VAE, DenseDecoder, DenseEncoder, NetworkConfig
+from vae_jax.models import (
+    LIKELIHOODS,
+    NETWORKS,
+    PRIORS,
+    VAE,
+    DenseDecoder,
+    DenseEncoder,
+    NetworkConfig,
+    NormalPosterior,
+)
 from vae_jax.training import Recipe, hyperparameters
 
 
@@ -94,7 +103,7 @@ def test_any_encoder_serves_that_returns_a_distribution(key):
     state, metrics = run(key, hyperparameters(recipe), data)
     assert np.isfinite(metrics["loss"]).all()
     assert model.generate(jax.random.key(1), state.params, 3).shape == (3, 4, 4, 1)
-    with pytest.raises(TypeError, match=r"the encoder must return a distribution.*got .*Array"):
+    with pytest.raises(ValueError, match=r"the encoder gives numbers of shape .*; NormalPosterior reads"):
         VAE(Coordinates(), decoder).init(jax.random.key(0), data.x[0])
 
 
@@ -103,8 +112,8 @@ def test_any_encoder_serves_that_returns_a_distribution(key):
 )
 def test_networks_compute_in_half_precision_and_all_else_in_single(name, network, key):
     """Every product of encoder and decoder takes bfloat16; the loss, its terms, gradients and the state are float32."""
-    shape, loss = (8, 8, 1), LOSSES[name]
-    config = NetworkConfig(shape, 2, (16,), posterior=loss.posterior, classes=3 if loss.conditional else 0)
+    shape, loss, posterior = (8, 8, 1), LOSSES[name], NormalPosterior(latent=2)
+    config = NetworkConfig(shape, 2, (16,), numbers=posterior.numbers, classes=3 if loss.conditional else 0)
     networks = NETWORKS[network].build(config)
     single, half = (Recipe(model=VAE(*networks, dtype=dtype), loss=loss, batch_size=4) for dtype in (None, "bfloat16"))
     x = jax.random.uniform(key, (4, *shape))

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from vae_jax.runs.background import PENDING, Background
+from vae_jax.runs.process.background import PENDING, Background
 
 
 def test_all_is_done_in_order_by_the_end():

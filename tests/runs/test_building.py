@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import pytest
 
 from vae_jax.data import PREPROCESS
-from vae_jax.models.networks.table import INITIALIZERS
+from vae_jax.models.networks.network import INITIALIZERS
 from vae_jax.runs import Config
-from vae_jax.runs.building import build
+from vae_jax.runs.configuration.building import build
 from vae_jax.training import OPTIMIZERS, SCHEDULES
 
 PLAIN = build(Config(hidden=(4,), latent=2))

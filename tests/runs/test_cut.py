@@ -18,26 +18,27 @@ import numpy as np
 import pytest
 from events import scalars
 
-from vae_jax.runs import Config, SweepConfig, stopping, trainer
-from vae_jax.runs.cells import Cell, cells
-from vae_jax.runs.folder import Folder
-from vae_jax.runs.parts import read_parts
+from vae_jax.runs import Config, SweepConfig, trainer
+from vae_jax.runs.configuration.cells import Cell, cells
+from vae_jax.runs.process import stopping
+from vae_jax.runs.storage.folder import RunFolder
+from vae_jax.runs.storage.parts import read_parts
 
 SMALL: dict[str, Any] = {"epochs": 4, "hidden": (8,), "latent": 2, "resume": True}
 CONFIGS = {"run": Config(**SMALL), "sweep": SweepConfig(betas=(0.5, 2.0), seeds=1, **SMALL)}
 POINTS = (  # what is called, and when it cuts: at its start, or at its end
-    ("vae_jax.runs.folder.Folder.append", "start"),
-    ("vae_jax.runs.events.Events.append", "start"),
-    ("vae_jax.runs.events.Events.append", "end"),
+    ("vae_jax.runs.storage.folder.RunFolder.append", "start"),
+    ("vae_jax.runs.storage.events.Events.append", "start"),
+    ("vae_jax.runs.storage.events.Events.append", "end"),
     ("orbax.checkpoint.v1.save", "start"),
     ("orbax.checkpoint.v1.save", "end"),
-    ("vae_jax.runs.store.write_sealed", "start"),
+    ("vae_jax.runs.storage.store.write_sealed", "start"),
     ("vae_jax.writing.os.replace", "start"),
     ("vae_jax.writing.os.replace", "end"),
-    ("vae_jax.runs.store.Store._drop_old", "start"),
-    ("vae_jax.runs.store.shutil.rmtree", "start"),
-    ("vae_jax.runs.store.shutil.rmtree", "end"),
-    ("vae_jax.runs.store.Store.clean_up", "start"),
+    ("vae_jax.runs.storage.store.Store._drop_old", "start"),
+    ("vae_jax.runs.storage.store.shutil.rmtree", "start"),
+    ("vae_jax.runs.storage.store.shutil.rmtree", "end"),
+    ("vae_jax.runs.storage.store.Store.clean_up", "start"),
 )
 
 
@@ -51,8 +52,8 @@ def cell_of(name: str) -> Cell:
 
 
 def train(name: str, out: Path) -> None:
-    with Folder(out, replace(CONFIGS[name], out=out)) as folder:
-        trainer.train_cell(folder, cell_of(name), alone=name == "run", devices=jax.devices()[:1], over=None, chunk=None)
+    with RunFolder(out, replace(CONFIGS[name], out=out)) as folder:
+        trainer.train_cell(folder, cell_of(name), devices=jax.devices()[:1], over=None, chunk=None)
 
 
 def cut_at(monkeypatch: pytest.MonkeyPatch, point: str, when: str, count: int) -> None:
@@ -193,12 +194,12 @@ def test_saved_on_some_devices_it_goes_on_with_others(counts, monkeypatch, tmp_p
     prepare(monkeypatch)
     config = SweepConfig(betas=(0.5, 2.0), seeds=2, **SMALL)
     (cell,) = cells(config)
-    go = partial(trainer.train_cell, cell=cell, alone=False, over=None, chunk=None)
-    with Folder(tmp_path / "whole", config) as folder:
+    go = partial(trainer.train_cell, cell=cell, over=None, chunk=None)
+    with RunFolder(tmp_path / "whole", config) as folder:
         go(folder, devices=jax.devices()[:1])
-    with Folder(tmp_path / "cut", config) as folder:
+    with RunFolder(tmp_path / "cut", config) as folder:
         with monkeypatch.context() as patch:
-            cut_at(patch, "vae_jax.runs.store.Store._drop_old", "end", 2)
+            cut_at(patch, "vae_jax.runs.storage.store.Store._drop_old", "end", 2)
             with pytest.raises(Cut):
                 go(folder, devices=jax.devices()[: counts[0]])
         go(folder, devices=jax.devices()[: counts[1]])
@@ -231,6 +232,6 @@ def test_a_damaged_checkpoint_is_gone_before_training_goes_on(monkeypatch, tmp_p
     (part,) = read_parts(out / "checkpoints")
     (part.path / "states" / "4" / "more").write_text("x")
     with monkeypatch.context() as patch, pytest.raises(Cut):
-        cut_at(patch, "vae_jax.runs.folder.Folder.append", "start", 1)
+        cut_at(patch, "vae_jax.runs.storage.folder.RunFolder.append", "start", 1)
         train("run", out)
     assert {path.name for path in (part.path / "states").iterdir()} == {"3", "3.json", "newest.json"}

@@ -11,8 +11,8 @@ from events import scalars
 
 from vae_jax.errors import InputError
 from vae_jax.runs import Config, SweepConfig
-from vae_jax.runs.config import check_config
-from vae_jax.runs.folder import Folder, default_folder, read_config
+from vae_jax.runs.configuration.resolved import resolve
+from vae_jax.runs.storage.folder import RunFolder, default_folder, read_config
 
 HOLD = """
 import sys
@@ -27,10 +27,10 @@ input()
 def test_a_second_writer_is_refused_and_the_lock_of_a_dead_one_is_free(tmp_path):
     config = Config(out=tmp_path / "run", resume=True)
     with (
-        Folder(tmp_path / "run", config),
+        RunFolder(tmp_path / "run", config),
         pytest.raises(InputError, match=r"another process is writing to .*run; wait until it has ended, or choose"),
     ):
-        Folder(tmp_path / "run", config)
+        RunFolder(tmp_path / "run", config)
     other = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path / "run" / ".lock")],
         stdout=subprocess.PIPE,
@@ -39,26 +39,26 @@ def test_a_second_writer_is_refused_and_the_lock_of_a_dead_one_is_free(tmp_path)
     )
     assert other.stdout.readline() == "held\n"
     with pytest.raises(InputError, match="another process is writing"):
-        Folder(tmp_path / "run", config)
+        RunFolder(tmp_path / "run", config)
     other.kill()
     other.communicate()
-    Folder(tmp_path / "run", config).close()
+    RunFolder(tmp_path / "run", config).close()
 
 
 def test_a_refused_folder_stays_as_it_is_and_is_not_held(tmp_path):
-    with Folder(tmp_path, Config(out=tmp_path)):
+    with RunFolder(tmp_path, Config(out=tmp_path)):
         before = (tmp_path / "config.json").read_bytes()
     for other in (Config(out=tmp_path), Config(out=tmp_path, latent=3, resume=True)):
         with pytest.raises(InputError, match=r"holds a run already|latent was 10, now 3"):
-            Folder(tmp_path, other)
+            RunFolder(tmp_path, other)
         assert (tmp_path / "config.json").read_bytes() == before
-    Folder(tmp_path, Config(out=tmp_path, resume=True)).close()
+    RunFolder(tmp_path, Config(out=tmp_path, resume=True)).close()
 
 
 @pytest.mark.parametrize("config", [Config(hidden=(3, 4), beta=2), SweepConfig(betas=(1,), vary=("latent=2,3",))])
 def test_a_configuration_is_read_back_as_it_was(config, tmp_path):
     config = replace(config, out=tmp_path)
-    with Folder(tmp_path, config):
+    with RunFolder(tmp_path, config):
         assert read_config(tmp_path) == config
 
 
@@ -82,11 +82,11 @@ def test_a_configuration_is_read_back_as_it_was(config, tmp_path):
     ],
 )
 def test_a_value_of_another_type_is_refused_by_its_name(name, value, tmp_path):
-    with Folder(tmp_path, Config(out=tmp_path)):
+    with RunFolder(tmp_path, Config(out=tmp_path)):
         saved = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**saved, name: value}))
     with pytest.raises(InputError, match=rf"config.json(: {name} is|.*\('{name}'\))"):
-        check_config(read_config(tmp_path))
+        resolve(read_config(tmp_path))
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "[" * 10_000, '"' + "x" * 2_000_000 + '"', '{"format": 2}'])
@@ -95,7 +95,7 @@ def test_what_is_no_configuration_is_refused(text, tmp_path):
     with pytest.raises(InputError, match="is not what a command"):
         read_config(tmp_path)
     with pytest.raises(InputError):
-        Folder(tmp_path, Config(out=tmp_path, resume=True))
+        RunFolder(tmp_path, Config(out=tmp_path, resume=True))
     assert (tmp_path / "config.json").read_text() == text
 
 
@@ -121,7 +121,7 @@ ROW = {"epoch": 1, "step": 9, "train": {"loss": 1.0, "rate": None}, "validation"
     ],
 )
 def test_a_row_that_no_command_wrote_is_refused(line, tmp_path):
-    with Folder(tmp_path, Config(out=tmp_path)) as folder:
+    with RunFolder(tmp_path, Config(out=tmp_path)) as folder:
         (tmp_path / "metrics.jsonl").write_text(json.dumps(ROW) + "\n" + line + "\n")
         for read in (folder.rows, lambda: folder.rewind([""], 9)):
             with pytest.raises(InputError, match=r"metrics.jsonl is not what a command wrote \("):
@@ -129,7 +129,7 @@ def test_a_row_that_no_command_wrote_is_refused(line, tmp_path):
 
 
 def test_rows_that_are_not_as_they_were_are_said(tmp_path, capsys):
-    with Folder(tmp_path, Config(out=tmp_path)) as folder:
+    with RunFolder(tmp_path, Config(out=tmp_path)) as folder:
         for epoch in (1, 2):
             folder.append({**ROW, "epoch": epoch, "step": 9 * epoch})
         written, file = folder.written(), tmp_path / "metrics.jsonl"
@@ -144,15 +144,15 @@ def test_rows_that_are_not_as_they_were_are_said(tmp_path, capsys):
 
 
 def test_a_refused_folder_is_free_while_the_refusal_is_looked_at(tmp_path):
-    Folder(tmp_path, Config(out=tmp_path)).close()
+    RunFolder(tmp_path, Config(out=tmp_path)).close()
     with pytest.raises(InputError) as kept:
-        Folder(tmp_path, Config(out=tmp_path))
-    Folder(tmp_path, Config(out=tmp_path, resume=True)).close()
+        RunFolder(tmp_path, Config(out=tmp_path))
+    RunFolder(tmp_path, Config(out=tmp_path, resume=True)).close()
     assert kept.tb
 
 
 def test_a_long_file_is_no_configuration(tmp_path):
-    Folder(tmp_path, Config(out=tmp_path)).close()
+    RunFolder(tmp_path, Config(out=tmp_path)).close()
     file = tmp_path / "config.json"
     file.write_text(file.read_text() + " " * 1_000_000)
     with pytest.raises(InputError, match="over 1,000,000 bytes"):
@@ -160,7 +160,7 @@ def test_a_long_file_is_no_configuration(tmp_path):
 
 
 def test_rows_of_other_models_stay_and_half_a_row_goes(tmp_path):
-    with Folder(tmp_path, Config(out=tmp_path)) as folder:
+    with RunFolder(tmp_path, Config(out=tmp_path)) as folder:
         for epoch in (1, 2):
             for model in "ab":
                 folder.append({**ROW, "model": model, "epoch": epoch, "step": epoch})

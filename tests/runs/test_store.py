@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from vae_jax.errors import InputError
-from vae_jax.runs import hosts
-from vae_jax.runs.store import Store
+from vae_jax.runs.process import hosts
+from vae_jax.runs.storage.store import Store
 from vae_jax.writing import read_sealed, write_sealed
 
 ABOUT = {"config": {"latent": 3, "loss": "vae"}, "data": "ab" * 32}
@@ -194,8 +194,8 @@ def test_a_full_disk_is_an_error_of_that_save_and_nothing_is_lost(small_disk, lo
     store, noise = Store(small_disk / "states"), np.random.RandomState(0)
     fresh = lambda: {"w": noise.randn(2, 40, 5000).astype(np.float32), "step": np.array([7, 7], np.int32)}
     template = {**TEMPLATE, "w": jax.ShapeDtypeStruct((40, 5000), np.float32)}
-    monkeypatch.setattr("vae_jax.runs.store.ROOM", 10_000)
-    monkeypatch.setattr("vae_jax.runs.store.KEPT", 1)
+    monkeypatch.setattr("vae_jax.runs.storage.store.ROOM", 10_000)
+    monkeypatch.setattr("vae_jax.runs.storage.store.KEPT", 1)
     first = fresh()
     with pytest.raises(InputError, match="could not be written"):  # 1.6 MB in 2, and it does not fit beside itself
         for epoch in (1, 2):
@@ -221,7 +221,7 @@ def test_only_the_first_process_speaks(store, monkeypatch, capsys):
 
 
 def test_room_is_looked_at_before_anything_is_written(store, monkeypatch):
-    monkeypatch.setattr("vae_jax.runs.store.ROOM", 10**18)
+    monkeypatch.setattr("vae_jax.runs.storage.store.ROOM", 10**18)
     with pytest.raises(InputError, match=r"\(.* MB are free, and it takes up to"):
         store.save(3, tree(3), ABOUT)
     assert store.steps() == [1, 2]

@@ -10,7 +10,7 @@ from vae_jax.commands import sweep as sweep_command
 from vae_jax.commands import train as train_command
 from vae_jax.errors import InputError
 from vae_jax.runs import Config, SweepConfig
-from vae_jax.runs.trackers import TRACKERS, expect_installed
+from vae_jax.runs.process.trackers import TRACKERS, expect_installed
 
 SMALL = {"hidden": (8,), "latent": 2, "epochs": 2}
 

@@ -15,20 +15,19 @@ from tables import enter
 from vae_jax import training
 from vae_jax.commands import train as train_command
 from vae_jax.data import Examples
-from vae_jax.hyperparameter import declared
-from vae_jax.losses import LOSSES, Loss
+from vae_jax.losses import LOSSES, Loss, Ramp
 from vae_jax.losses.elbo import elbo_terms
 from vae_jax.runs import Config, SweepConfig, trainer
-from vae_jax.runs.cells import cells
-from vae_jax.runs.folder import Folder
-from vae_jax.runs.parts import read_parts
+from vae_jax.runs.configuration.cells import cells
+from vae_jax.runs.storage.folder import RunFolder
+from vae_jax.runs.storage.parts import read_parts
 from vae_jax.training import DivergedError, fit, grid, hyperparameters, train_one
 
 IN_EPOCH = 8
 DATA = Examples((np.random.RandomState(0).rand(IN_EPOCH * 16, 6) < 0.3).astype(np.float32))
 
 
-def burst(key, x, encode, decode, *, prior, weight):
+def burst(key, x, encode, decode, *, prior, weight=1.0):
     """A VAE whose rate is NaN at steps 11 and 12 of the hundred that `weight` takes to rise."""
     terms = elbo_terms(key, x, encode, decode, prior)
     terms = terms._replace(kl=jnp.where((weight > 0.105) & (weight < 0.125), jnp.nan, terms.kl))
@@ -38,8 +37,7 @@ def burst(key, x, encode, decode, *, prior, weight):
 BURST = Loss(
     name="burst",
     function=burst,
-    hyper=declared({"weight": 1.0, "weight_steps": 100.0}),
-    ramps={"weight": "weight_steps"},
+    ramps={"weight": Ramp(100.0)},
 )
 
 
@@ -136,7 +134,7 @@ def test_a_good_checkpoint_stays_and_is_gone_on_from_with_skip(monkeypatch, tmp_
     monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
     flags = {"data": str(tmp_path / "rows.npz"), "loss": "burst", "set": ("weight_steps=100",), "hidden": (8,)}
     config = Config(out=tmp_path / "run", batch_size=16, epochs=4, latent=2, **flags)
-    with pytest.raises(DivergedError, match=r"the rate .* at step 11 \(epoch 2\).*--on-nonfinite skip"):
+    with pytest.raises(DivergedError, match=r"the rate .* at step 11 \(epoch 2\).*.on_nonfinite=skip"):
         train_command.main(config)
     (part,) = read_parts(tmp_path / "run" / "checkpoints")
     assert part.store.steps() == [1] and part.store.verify(1) == []
@@ -167,7 +165,7 @@ def test_the_optimisers_state_is_seen_where_no_parameter_shows_it():
 
 
 def test_a_rate_that_is_never_defined_is_not_the_cause():
-    def point(key, x, encode, decode, *, prior, weight):
+    def point(key, x, encode, decode, *, prior, weight=1.0):
         terms = elbo_terms(key, x, encode, decode, prior)
         return terms.distortion + jnp.where(weight > 0.105, jnp.nan, 0), terms._replace(kl=jnp.nan * terms.kl)
 
@@ -185,8 +183,8 @@ def test_rows_of_a_diverged_member_are_null_also_after_going_on(monkeypatch, tmp
     (cell,) = cells(config)
 
     def go(name):
-        with Folder(tmp_path / name, config) as folder:
-            (done,) = trainer.train_cell(folder, cell, alone=False, devices=None, over=None, chunk=None)
+        with RunFolder(tmp_path / name, config) as folder:
+            (done,) = trainer.train_cell(folder, cell, devices=None, over=None, chunk=None)
             return done, folder.rows()
 
     def cut(*args, **how):

@@ -7,12 +7,13 @@ import re
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr
+from dataclasses import fields, is_dataclass
 from itertools import groupby
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from vae_jax.commands.programs import keep_programs
+from vae_jax.commands.compilation_cache import keep_programs
 from vae_jax.errors import InputError
-from vae_jax.runs import hosts, stopping
+from vae_jax.runs.process import hosts, stopping
 
 ConfigT = TypeVar("ConfigT")
 
@@ -47,7 +48,7 @@ def run_command(
             keep_programs()
             main(parsed)
     except (InputError, ArithmeticError) as error:
-        _end(f"error: {error}")
+        _end(f"error: {in_flags(str(error), config)}")
     except BrokenPipeError:  # the reader of what is printed has gone, as head does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -74,8 +75,19 @@ def _end(message: str) -> NoReturn:
     sys.exit(message)
 
 
+def in_flags(message: str, config: type[Any]) -> str:
+    """A message of the library, which names its arguments as `size=64`, in the words of a command line: --size 64."""
+    names = {f.name for f in fields(config)} if is_dataclass(config) else set()
+
+    def one(found: re.Match[str]) -> str:
+        name, equals, value = found[1].partition("=")
+        return f"--{name.replace('_', '-')}{f' {value}' if equals else ''}" if name in names else found[0]
+
+    return re.sub(r"`(\w+(?:=[^`]*)?)`", one, message)
+
+
 def _parse(config: type[ConfigT], description: str, arguments: list[str] | None, prog: str | None) -> ConfigT:
-    from vae_jax.commands.flags import parse
+    from vae_jax.commands.parsing import parse
 
     printed = io.StringIO()
     try:

@@ -5,9 +5,9 @@ from typing import Any, cast
 import jax
 
 from vae_jax.errors import InputError
-from vae_jax.hyperparameter import check, declared, whole
-from vae_jax.runs import hosts
-from vae_jax.runs.config import Config
+from vae_jax.hyperparameter import check, declared, size
+from vae_jax.runs.configuration.config import Config
+from vae_jax.runs.process import hosts
 
 
 def devices_of(config: Config, *, by_default: int) -> tuple[Any, ...]:
@@ -21,7 +21,7 @@ def devices_of(config: Config, *, by_default: int) -> tuple[Any, ...]:
       InputError: fewer devices than asked for, or processes that cannot be joined.
     """
     if config.devices is not None:
-        known = declared({"devices": whole(1)})
+        known = declared({"devices": size(1)})
         check("devices", config.devices, known, owner="a command", given=f"--devices {config.devices}")
     if config.coordinator is None and (config.processes, config.process) != (None, None):
         raise InputError("--processes and --process go with --coordinator address:port; give it too.")

@@ -22,21 +22,22 @@ import tyro
 
 from vae_jax import plots
 from vae_jax.commands.closing import what_next
+from vae_jax.commands.command import COMMANDS
 from vae_jax.commands.evaluation_report import report_run, report_sweep
 from vae_jax.errors import InputError
+from vae_jax.evaluation.metrics.score import SCORES
 from vae_jax.evaluation.metrics.scoring import quick
-from vae_jax.evaluation.metrics.table import SCORES
 from vae_jax.evaluation.populations import first_of_each
 from vae_jax.evaluation.samples import Features
-from vae_jax.hyperparameter import check, declared, whole
-from vae_jax.runs import assess
-from vae_jax.runs.loading import Models, load
-from vae_jax.runs.measure import evaluate_model
+from vae_jax.hyperparameter import check, declared, size
+from vae_jax.runs import sweep_measures
+from vae_jax.runs.storage.models import Models, load
+from vae_jax.trained.measures import evaluate_model
+from vae_jax.trained.model import Trained
 from vae_jax.training.experiment import IMPROPER
-from vae_jax.training.trained import Trained
 from vae_jax.writing import write_json
 
-COUNTS = declared({"samples": whole(5000), "codes": whole(10_000, least=2)})
+COUNTS = declared({"samples": size(5000), "codes": size(10_000, least=2)})
 OF_SWEEP = 100  # importance samples per image, for each model
 
 
@@ -58,12 +59,11 @@ class EvaluateConfig:
     [n, height, width, channels] to [n, features], such as a pretrained network's. Default: pixels."""
     out: Path | None = None
     """Folder for evaluation.json and the figures. Default: that of the run."""
+    data: str | None = None
+    """Where the data are now, if not where the run was trained on them: a folder, a file, or a data set's name."""
 
 
-CONFIG = EvaluateConfig
-DESCRIPTION = __doc__ or ""
-
-
+@COMMANDS.register("evaluate", flags=EvaluateConfig)
 def main(config: EvaluateConfig) -> None:
     """Measure a run or a sweep, and report the results."""
     names = tuple(SCORES) if config.scores == ("all",) else config.scores
@@ -74,8 +74,8 @@ def main(config: EvaluateConfig) -> None:
         if value is not None:
             check(name, value, COUNTS, owner="an evaluation", given=f"--{name} {value}")
     features = None if config.features is None else named_function(config.features)
-    out, models = config.out or config.run, Models(config.run)
-    if not models.is_sweep:
+    out, models = config.out or config.run, Models(config.run, data=config.data)
+    if not models.config.kind.names_models:
         evaluate_run(config, names, features, out)
     elif (config.run / "results.csv").exists():
         there, listed = len(list(models.rows())), len((config.run / "results.csv").read_text().splitlines()) - 1
@@ -93,22 +93,21 @@ def main(config: EvaluateConfig) -> None:
 
 def evaluate_run(config: EvaluateConfig, names: tuple[str, ...], features: Features | None, out: Path) -> None:
     """Measure one model."""
-    model = load(config.run)
+    model = load(config.run, data=config.data)
     samples = config.samples or int(COUNTS["samples"].default)
-    measures, representation = evaluate_model(
-        model.experiment,
-        model.params,
+    found = evaluate_model(
+        model,
         num_samples=samples,
         codes=config.codes,
         score_names=names,
         features=features,
     )
-    measures = {"of": provenance(config.run, model), **measures}
+    measures = {"of": provenance(config.run, model), **found.measures}
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "evaluation.json", measures)
-    plots.draw_all(plots.Subject(model.experiment, model.params, measures, representation), out)
+    plots.draw_all(model, out, found._replace(measures=measures))
     print(report_run(measures, f"{model.data.name}, test set of {measures['test']['examples']:,}:"))
-    finish(config.run, out, images=model.experiment.images, proper=measures["proper_likelihood"])
+    finish(config.run, out, images=model.images, proper=measures["proper_likelihood"])
 
 
 def evaluate_sweep(
@@ -120,8 +119,7 @@ def evaluate_sweep(
 
     def measured(model: Trained) -> dict[str, Any]:
         measures, _ = evaluate_model(
-            model.experiment,
-            model.params,
+            model,
             num_samples=asked["samples"],
             codes=config.codes,
             score_names=names,
@@ -132,19 +130,19 @@ def evaluate_sweep(
 
     out.mkdir(parents=True, exist_ok=True)
     path = out / "evaluation.json"
-    entries = assess.assess(models, path, asked, measured)
-    settings, calibration = assess.table(entries)
+    entries = sweep_measures.measure_models(models, path, asked, measured)
+    settings, calibration = sweep_measures.table(entries)
     whole = {"of": provenance(config.run), "settings": settings, "calibration": calibration}
     write_json(path, {**whole, **json.loads(path.read_text())}, indent=1)
     if all("beta" in setting for setting in settings) and calibration:
         plots.scores(settings, calibration, out / "scores.png")
     which = [{**entry["model"], "diverged": entry["measured"] is None} for entry in entries]
     for chosen in first_of_each(which, "beta"):
-        model = load(config.run, **chosen)
-        if model.experiment.images:
+        model = load(config.run, data=config.data, **chosen)
+        if model.images:
             name = f"beta-{chosen['beta']:g}" if "beta" in chosen else "first"
             rates = model.row["rate_per_latent"]
-            plots.draw_traversals(model.experiment, model.params, rates, out / "traversals" / name)
+            plots.draw_traversals(model, rates, out / "traversals" / name)
     title = f"{models.config.data}, test set, {len(entries)} models; nats per example:"
     print(report_sweep(settings, calibration, entries, title))
     proper = all(entry["measured"]["proper_likelihood"] for entry in entries if entry["measured"])

@@ -6,9 +6,9 @@ from typing import Any
 
 from vae_jax import plots
 from vae_jax.commands.closing import table, table_of_settings, worded
-from vae_jax.evaluation.metrics.table import score_names
+from vae_jax.evaluation.metrics.score import score_names
 from vae_jax.evaluation.populations import Row, about_intervals
-from vae_jax.runs import assess
+from vae_jax.runs import sweep_measures
 
 NEAR_CAP = 0.01  # nats below ln N, where mutual information says no more than that
 
@@ -29,7 +29,7 @@ def report_run(measures: dict[str, Any], title: str) -> str:
         if likelihood["bits_per_dimension"] is not None:
             rows["bits per dimension"] = f"{likelihood['bits_per_dimension']:.3f}"
     aggregate = measures["aggregate_posterior"]
-    for name in assess.TERMS:
+    for name in sweep_measures.TERMS:
         if name in aggregate:
             mean, error = aggregate[name]
             rows[worded(name)] = f"{mean:.3f} ± {error:.3f} nats over {aggregate['data_size']:,} posteriors"

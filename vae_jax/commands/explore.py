@@ -16,12 +16,13 @@ from typing import Annotated
 
 import tyro
 
+from vae_jax.commands.command import COMMANDS
 from vae_jax.commands.export import chosen
 from vae_jax.errors import InputError
-from vae_jax.hyperparameter import check, declared, whole
-from vae_jax.runs.loading import Models, load
+from vae_jax.hyperparameter import check, declared, size
+from vae_jax.runs.storage.models import Models, load
 
-PORTS = declared({"port": whole(8765)})
+PORTS = declared({"port": size(8765)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,21 +37,21 @@ class ExploreConfig:
     """Whether to open the page in a browser; its address is printed either way."""
     export: Path | None = None
     """Write one model's page into a single .html file instead, weights inside, which needs no server."""
+    data: str | None = None
+    """Where the data are now, if not where the run was trained on them. Without them, the page starts from samples."""
     which: tuple[str, ...] = ()
     """The model of a sweep to write, as in --which beta=4 seed=0. Default: the first."""
 
 
-CONFIG = ExploreConfig
-DESCRIPTION = __doc__ or ""
-
-
+@COMMANDS.register("explore", flags=ExploreConfig)
 def main(config: ExploreConfig) -> None:
     """Load the models, and serve the page until it is stopped."""
     check("port", config.port, PORTS, owner="a page", given=f"--port {config.port}")
     if config.export is not None:
         from vae_jax.explore.single import write_page
 
-        model = load(config.run, **({"diverged": False} if Models(config.run).is_sweep else {}), **chosen(config.which))
+        kept = {"diverged": False} if Models(config.run).config.kind.keeps_results else {}
+        model = load(config.run, data=config.data, **kept, **chosen(config.which))
         named = "".join(f", {which.replace('=', ' ')}" for which in config.which)
         print(f"{write_page(model, config.export, named=named)}  {config.export.stat().st_size / 1e6:.2f} MB")
         return
@@ -64,7 +65,7 @@ def main(config: ExploreConfig) -> None:
     except ImportError:
         raise InputError("the page needs Starlette and uvicorn; pip install 'vae-jax[explore]'.") from None
     _expect_free(HOST, config.port)
-    app, address = app_of(Session(config.run), config.port), f"http://{HOST}:{config.port}"
+    app, address = app_of(Session(config.run, data=config.data), config.port), f"http://{HOST}:{config.port}"
     print(f"{address} shows {config.run}; Ctrl-C ends it.", flush=True)
     if config.browser:
         threading.Timer(0.5, webbrowser.open, (address,)).start()

@@ -14,11 +14,12 @@ from typing import Annotated, Any
 
 import tyro
 
+from vae_jax.commands.command import COMMANDS
 from vae_jax.errors import InputError
 from vae_jax.export.card import card_of
-from vae_jax.export.table import FORMATS
-from vae_jax.runs.hub import HUB, push
-from vae_jax.runs.loading import load
+from vae_jax.export.format import FORMATS
+from vae_jax.runs.storage.hub import HUB, push
+from vae_jax.runs.storage.models import load
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +38,7 @@ class ExportConfig:
     """Upload the run with its card to the Hugging Face Hub, as user/name; private at first."""
 
 
-CONFIG = ExportConfig
-DESCRIPTION = __doc__ or ""
-
-
+@COMMANDS.register("export", flags=ExportConfig)
 def main(config: ExportConfig) -> None:
     """Load the model and write it."""
     formats = [FORMATS.find(name, f"--to {name}") for name in config.to]

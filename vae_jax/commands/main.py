@@ -1,18 +1,28 @@
-"""`vae-jax COMMAND`: the commands of `experiments/`, installed."""
+"""The one entry of every command: `vae-jax NAME …` and `python experiments/NAME.py …`.
 
+Nothing heavy is imported before the process is set up, which is the same through every door.
+"""
+
+import os
 import signal
 import sys
-from importlib import import_module
+from collections.abc import Sequence
 
-from vae_jax.errors import nearest
-from vae_jax.table import summary
-
-COMMANDS = ("train", "sweep", "evaluate", "explore", "export")
+from vae_jax.errors import InputError
 
 
-def main() -> None:
-    """Run the command that the first argument names."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while importing, Ctrl-C just ends; then the command listens
+def main(name: str | None = None) -> None:
+    """Run a command with the arguments of the process.
+
+    Args:
+      name: which one; by default the first argument says so.
+    """
+    _set_up(sys.argv[1:])
+    from vae_jax.commands.command import COMMANDS
+
+    if name is not None:
+        COMMANDS.load(name).run(sys.argv[1:])
+        return
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
         print(help_text())
@@ -20,19 +30,30 @@ def main() -> None:
         from vae_jax import __version__
 
         print(__version__)
-    elif name not in COMMANDS:
-        sys.exit(f"error: vae-jax {name}: no such command; {nearest(name, COMMANDS)}")
     else:
-        from vae_jax.commands.cli import run_command
-
-        module = import_module(f"vae_jax.commands.{name}")
-        run_command(module.main, module.CONFIG, module.DESCRIPTION, arguments=arguments, prog=f"vae-jax {name}")
+        try:
+            command = COMMANDS.load(name, f"vae-jax {name}")
+        except InputError as error:
+            sys.exit(f"error: {error}")
+        command.run(arguments, f"vae-jax {name}")
 
 
 def help_text() -> str:
     """What each command does, a line each."""
-    lines = ["usage: vae-jax COMMAND [--help] [FLAGS]", ""]
-    for name in COMMANDS:
-        module = import_module(f"vae_jax.commands.{name}")
-        lines.append(f"  {name:<10}{summary(module)}")
-    return "\n".join([*lines, "", "vae-jax COMMAND --help has the flags. Without any, train trains on real digits."])
+    from vae_jax.commands.command import COMMANDS
+
+    lines = [f"  {name:<10}{command.summary}" for name, command in COMMANDS.items()]
+    after = "vae-jax COMMAND --help has the flags. Without any, train trains on real digits."
+    return "\n".join(["usage: vae-jax COMMAND [--help] [FLAGS]", "", *lines, "", after])
+
+
+def _set_up(arguments: Sequence[str]) -> None:
+    """What must be so before JAX is imported."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while importing, Ctrl-C just ends; then the command listens
+    several = any(argument.startswith(("--distributed", "--coordinator")) for argument in arguments)
+    if several and os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":  # what JAX sets by itself
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "4"  # where another process is lost, one line and no stack of C++
+
+
+if __name__ == "__main__":
+    main()

@@ -7,14 +7,14 @@ cores. More: python experiments/sweep.py --data mnist --betas 0.5 1 2 4 --seeds 
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax import plots
 from vae_jax.commands.closing import table_of_settings, what_next
+from vae_jax.commands.command import COMMANDS
 from vae_jax.commands.devices import devices_of
-from vae_jax.commands.tables import in_a_row, tables
+from vae_jax.commands.words import in_a_row
 from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import (
     MEASURES,
@@ -26,38 +26,39 @@ from vae_jax.evaluation.populations import (
     setting,
     settings,
 )
-from vae_jax.plots.sweep import exact_curve, traversals
+from vae_jax.plots.population import exact_curve, traversals
 from vae_jax.progress import pieces
-from vae_jax.runs import hosts
-from vae_jax.runs.cells import Cell, cells
-from vae_jax.runs.config import SweepConfig
-from vae_jax.runs.folder import Folder, default_folder, free_folder
-from vae_jax.runs.loading import Models
-from vae_jax.runs.results import write_csv
+from vae_jax.runs.configuration.cells import Cell, cells
+from vae_jax.runs.configuration.config import SweepConfig
+from vae_jax.runs.configuration.resolved import resolve
+from vae_jax.runs.process import hosts
+from vae_jax.runs.storage.folder import RunFolder, default_folder, free_folder
+from vae_jax.runs.storage.models import Models
+from vae_jax.runs.storage.results import write_csv
 from vae_jax.runs.trainer import train_cell
-from vae_jax.training.trained import Trained
-
-CONFIG = SweepConfig
-DESCRIPTION = f"{__doc__}\n{tables()}"
+from vae_jax.trained.model import Trained
 
 
+@COMMANDS.register("sweep", flags=SweepConfig, lists=True)
 def main(config: SweepConfig) -> None:
     """Train, measure, draw, and report."""
     if config.stream:
         raise InputError("--stream: a sweep keeps its images on the devices; train each model with train.py --stream.")
     devices = devices_of(config, by_default=os.cpu_count() or 1)
-    out = config.out or free_folder(default_folder(config, "sweep"), resume=config.resume)
-    planned = cells(config)
-    with Folder(out, replace(config, out=out)) as folder:
+    chosen = resolve(config)
+    out = config.out or free_folder(default_folder(chosen.config, "sweep"), resume=config.resume)
+    chosen = chosen.into(out)
+    planned = cells(chosen)
+    with RunFolder(out, chosen) as folder:
         hosts.wait("folder made")
         train(folder, planned, config, devices)
 
 
-def train(folder: Folder, planned: Sequence[Cell], config: SweepConfig, devices: Sequence[Any]) -> None:
+def train(folder: RunFolder, planned: Sequence[Cell], config: SweepConfig, devices: Sequence[Any]) -> None:
     """Train, measure, draw, and report, in a folder that is this job's."""
     out = folder.path
     started = time.perf_counter()
-    how = {"alone": False, "devices": devices, "over": config.over, "chunk": config.chunk}
+    how = {"devices": devices, "over": config.over, "chunk": config.chunk}
     finished = [part for cell in planned for part in train_cell(folder, cell, **how)]
     seconds = time.perf_counter() - started
     rows = in_order([row for one in finished for row in one.part.rows or []])
@@ -108,7 +109,7 @@ def draw(planned: Sequence[Cell], rows: Sequence[Row], entries: Sequence[Row], s
     if shown.traversed:
         traversals(shown.traversed, out / "traversals.png")
     for name, model in pieces(list(shown.sampled.items()), doing="drawing", unit="model"):
-        plots.draw_epoch(model.experiment, model.params, out / "models" / name, model.experiment.epochs)
+        plots.draw_epoch(model, out / "models" / name, model.experiment.epochs)
 
 
 def report(config: SweepConfig, entries: Sequence[Row], models: int, seconds: float, out: Path, *, images: bool) -> str:

@@ -6,39 +6,41 @@ program (784-400-20, Adam 1e-3, batch 128, 15 epochs) is: python experiments/tra
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vae_jax import plots
 from vae_jax.commands.closing import table, what_next
+from vae_jax.commands.command import COMMANDS
 from vae_jax.commands.devices import devices_of
-from vae_jax.commands.tables import in_a_row, tables
+from vae_jax.commands.words import in_a_row
 from vae_jax.errors import InputError
-from vae_jax.runs import hosts
-from vae_jax.runs.background import Background
-from vae_jax.runs.cells import Cell, cells
-from vae_jax.runs.config import Config
-from vae_jax.runs.folder import Folder, default_folder, free_folder
-from vae_jax.runs.measure import test_metrics
+from vae_jax.runs.configuration.cells import Cell, cells
+from vae_jax.runs.configuration.config import Config
+from vae_jax.runs.configuration.resolved import resolve
+from vae_jax.runs.process import hosts
+from vae_jax.runs.process.background import Background
+from vae_jax.runs.storage.folder import RunFolder, default_folder, free_folder
 from vae_jax.runs.trainer import Finished, train_cell
+from vae_jax.trained.measures import test_metrics
+from vae_jax.trained.model import Trained
 from vae_jax.training.experiment import IMPROPER, Experiment
 from vae_jax.training.layout import BATCH
 from vae_jax.training.pure import steps_per_epoch
 
-CONFIG = Config
-DESCRIPTION = f"{__doc__}\n{tables()}"
 
-
+@COMMANDS.register("train", flags=Config, lists=True)
 def main(config: Config) -> None:
     """Train, measure, draw, and report."""
     devices = devices_of(config, by_default=1)
     if config.devices is None and not hosts.joined():
         devices = devices[:1]
-    out = config.out or free_folder(default_folder(config, config.loss), resume=config.resume)
-    (cell,) = cells(config)
+    chosen = resolve(config)
+    out = config.out or free_folder(default_folder(chosen.config, chosen.config.loss), resume=config.resume)
+    chosen = chosen.into(out)
+    (cell,) = cells(chosen)
     _expect_to_divide(config.batch_size, len(devices))
-    with Folder(out, replace(config, out=out)) as folder:
+    with RunFolder(out, chosen) as folder:
         hosts.wait("folder made")
         summary = train(folder, cell, devices, stream=config.stream)
     if hosts.is_first():
@@ -52,27 +54,29 @@ def _expect_to_divide(batch_size: int, devices: int) -> None:
         )
 
 
-def train(folder: Folder, cell: Cell, devices: Sequence[Any] | None = None, *, stream: bool = False) -> dict[str, Any]:
+def train(
+    folder: RunFolder, cell: Cell, devices: Sequence[Any] | None = None, *, stream: bool = False
+) -> dict[str, Any]:
     """Train, measure and draw; the summary. Several devices share each batch."""
     experiment = cell.experiment
     started = time.perf_counter()
     over = BATCH if devices is not None and len(devices) > 1 else None
     how: Any = {"devices": devices, "over": over, "chunk": None, "stream": stream}
     with Background("pictures", needed=False) as drawing:
-        (finished,) = train_cell(folder, cell, alone=True, drawing=drawing, **how)
+        (finished,) = train_cell(folder, cell, drawing=drawing, **how)
         seconds = time.perf_counter() - started
         assert finished.population is not None  # a run is restored even where nothing is left to train
-        params = finished.population.params(0)
+        model = Trained(experiment, finished.population.params(0), experiment.members.named(0), finished.reached)
         if hosts.is_first():
             drawing(plots.loss_curves, folder.rows(), folder.path / "curves.png")
-            drawing(plots.draw_all, plots.Subject(experiment, params), folder.path)
-        summary = {**test_metrics(experiment, params), **_course(folder, finished, experiment, seconds)}
+            drawing(plots.draw_all, model, folder.path)
+        summary = {**test_metrics(model), **_course(folder, finished, experiment, seconds)}
         if hosts.is_first():
             folder.summarise(summary)
     return summary
 
 
-def _course(folder: Folder, finished: Finished, experiment: Experiment, seconds: float) -> dict[str, Any]:
+def _course(folder: RunFolder, finished: Finished, experiment: Experiment, seconds: float) -> dict[str, Any]:
     """How far and how fast it was trained."""
     images = finished.epochs * steps_per_epoch(experiment.recipe, experiment.data.train) * experiment.recipe.batch_size
     speed = {"seconds": seconds, "images_per_second": images / seconds}

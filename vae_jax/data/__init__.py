@@ -1,8 +1,8 @@
-"""Data sets by name, as arrays. A new one is a new file in this folder with `@register`, found automatically."""
+"""Data sets by name, as arrays. To add one, put a file with `@DATASETS.register` into `sources`."""
 
-from vae_jax.data.named import load
+from vae_jax.data.dataset import DATASETS, Dataset, Examples, Factors, Source, checked, split
+from vae_jax.data.loading import load
 from vae_jax.data.preprocess import PREPROCESS, Preprocess, dynamic, grey, static
-from vae_jax.data.table import DATASETS, Dataset, Examples, Factors, Source, checked, register, split
 
 __all__ = [
     "DATASETS",
@@ -16,7 +16,6 @@ __all__ = [
     "dynamic",
     "grey",
     "load",
-    "register",
     "split",
     "static",
 ]

@@ -1,41 +1,57 @@
-"""Rows of features and of counts: standardised, or as they are."""
+"""Rows of features, which can be standardised, and rows of counts."""
 
 import numpy as np
 
-from vae_jax.data.table import CHUNK, Dataset, Examples, Units
+from vae_jax.data.dataset import CHUNK, Dataset, Examples, Units
 from vae_jax.errors import InputError
 
-MOST = 2**24  # the whole numbers up to here are all float32
+MOST = 2**24  # float32 holds every whole number up to here
 
 
-def standardised(dataset: Dataset) -> Dataset:
+def standardised(dataset: Dataset, units: Units | None = None) -> Dataset:
     """The data with each feature's mean subtracted and divided by its standard deviation, both of the training part.
 
-    A feature that is constant there is only shifted. `dataset.units` undoes it.
+    A feature that is constant there is only shifted. The `units` of the result undo the standardisation.
+
+    Args:
+      dataset: rows of features.
+      units: those of a trained model, to be used in place of the data's own.
 
     Raises:
-      InputError: the examples are no rows of features, or one is further from the training part than float32 goes.
+      InputError: the examples are not rows of features, or one is too far from the training part for float32.
     """
     x = dataset.train.x
     if x.ndim != 2:
-        raise InputError(f"--standardise is for rows of features; {dataset.name} holds {list(x.shape[1:])} each.")
-    wide = np.asarray(x, np.float64)
-    mean, scale = wide.mean(0), wide.std(0)
-    rounding = 4 * np.finfo(x.dtype if x.dtype.kind == "f" else float).eps  # all that is left of a constant
-    negligible = scale <= np.maximum(rounding * np.abs(mean), np.finfo(np.float32).tiny)
-    units = Units(mean, np.where(negligible, 1.0, scale))
+        raise InputError(f"`standardise` is for rows of features; {dataset.name} holds {list(x.shape[1:])} each.")
+    units = units or _units_of(x)
     with np.errstate(over="ignore"):
         parts = [part._replace(x=units.of_model(part.x)) for part in dataset[1:4]]
     if not all(np.isfinite(part.x).all() for part in parts):
         raise InputError(f"{dataset.name}: a row is too far from the training part to be standardised; leave it out.")
-    return Dataset(dataset.name, *parts, classes=dataset.classes, factors=dataset.factors, units=units)
+    return dataset._replace(train=parts[0], validation=parts[1], test=parts[2], units=units)
+
+
+def standardised_as(dataset: Dataset, asked: bool | Units) -> Dataset:
+    """The data unchanged (False), standardised by their own moments (True), or by a trained model's units."""
+    if asked is False:
+        return dataset
+    return standardised(dataset, None if asked is True else asked)
+
+
+def _units_of(x: np.ndarray) -> Units:
+    """Mean and standard deviation of each feature of rows `[n, features]`."""
+    values = np.asarray(x, np.float64)
+    mean, scale = values.mean(0), values.std(0)
+    rounding = 4 * np.finfo(x.dtype if x.dtype.kind == "f" else float).eps  # what rounding leaves of a constant
+    negligible = scale <= np.maximum(rounding * np.abs(mean), np.finfo(np.float32).tiny)
+    return Units(mean, np.where(negligible, 1.0, scale))
 
 
 def as_counts(dataset: Dataset) -> Dataset:
-    """The data as whole numbers in float32: uint8 as it is, not as grey levels.
+    """The data as whole numbers in float32; uint8 holds counts here, not grey levels.
 
     Raises:
-      InputError: numbers that are not whole, or above 2^24.
+      InputError: numbers that are not whole, negative, or above 2^24.
     """
 
     def counts(part: Examples) -> Examples:
@@ -49,13 +65,5 @@ def as_counts(dataset: Dataset) -> Dataset:
                 )
         return part._replace(x=x)
 
-    parts = (counts(part) for part in dataset[1:4])
-    return Dataset(dataset.name, *parts, classes=dataset.classes, factors=dataset.factors)
-
-
-def bounds(dataset: Dataset) -> tuple[float, float]:
-    """The smallest and the largest number that the model sees; of 8 bits, 0 and 1."""
-    if dataset.train.x.dtype == np.uint8:
-        return 0.0, 1.0
-    chunks = [part.x[at : at + CHUNK] for part in dataset[1:4] for at in range(0, len(part.x), CHUNK)]
-    return min(float(rows.min()) for rows in chunks), max(float(rows.max()) for rows in chunks)
+    train, validation, test = (counts(part) for part in dataset[1:4])
+    return dataset._replace(train=train, validation=validation, test=test)

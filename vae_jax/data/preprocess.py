@@ -6,36 +6,30 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from vae_jax.table import Table
+from vae_jax.registry import Registry
 
 Preprocess = Callable[[Array, Array], Array]
 
-PREPROCESS: Table[Preprocess] = Table("preprocessing", "vae_jax.data")
+PREPROCESS: Registry[Preprocess, []] = Registry("preprocessing", "vae_jax.data")
 
 
-def register(function: Preprocess) -> Preprocess:
-    """Register the decorated function in `PREPROCESS` under its own name."""
-    PREPROCESS.add(getattr(function, "__name__", repr(function)), function)
-    return function
-
-
-@register
+@PREPROCESS.register("grey")
 def grey(key: Array, x: Array) -> Array:
     """uint8 0..255 to float32 in [0, 1]; floats stay as they are."""
     del key
     return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
 
 
-@register
+@PREPROCESS.register("dynamic")
 def dynamic(key: Array, x: Array) -> Array:
     """A fresh Bernoulli draw of every pixel each time it is seen, with its grey value as the probability."""
     return jax.random.bernoulli(key, grey(key, x)).astype(jnp.float32)
 
 
-@register
+@PREPROCESS.register("static")
 def static(key: Array, x: Array) -> Array:
     """The same binary image every time: 1 where the grey value is at least ½.
 
-    Larochelle's fixed binarisation drew each pixel once instead; it is a data set of its own, `binarized_mnist`.
+    Larochelle's fixed binarisation instead drew each pixel once; it is a data set of its own, `binarized_mnist`.
     """
     return (grey(key, x) >= 0.5).astype(jnp.float32)

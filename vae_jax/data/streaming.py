@@ -1,22 +1,22 @@
-"""Batches of a data set that stays on the disk, read ahead by Grain while the devices train."""
+"""Batches of a data set that stays on disk, read ahead by Grain while the devices train."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from vae_jax.data.table import Examples, rows
+from vae_jax.data.dataset import Examples, rows
 from vae_jax.errors import InputError
 
 READERS = 2  # threads
-AHEAD = 2  # items that wait to be taken
+AHEAD = 2  # items read in advance
 
 
 def read_ahead(data: Examples, order: Sequence[np.ndarray]) -> Iterator[Examples]:
     """The examples at each array of `order`, in that order; threads read the next while one is used.
 
     Args:
-      data: arrays in memory, or of a memory-mapped file, of which only these rows are read.
+      data: arrays in memory, or memory-mapped, of which only these rows are read.
       order: arrays of row numbers, of any shape `[…]`.
 
     Yields:
@@ -35,7 +35,7 @@ def read_ahead(data: Examples, order: Sequence[np.ndarray]) -> Iterator[Examples
 
 
 class _Batches:
-    """A random-access source as Grain takes it."""
+    """A random-access source for Grain."""
 
     def __init__(self, data: Examples, order: Sequence[np.ndarray]):
         self._data, self._order = data, order

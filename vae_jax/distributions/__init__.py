@@ -1,10 +1,10 @@
-"""Distributions of one example, the KL between them, and the posterior families. Depends only on jax."""
+"""Distributions of one example, and the KL between them. Depends only on jax."""
 
 from vae_jax.distributions.base import (
-    LOG_2PI,
     Distribution,
     Support,
     draw,
+    draw_weighed,
     finite_exp,
     has_density,
     is_reparametrised,
@@ -12,12 +12,12 @@ from vae_jax.distributions.base import (
     over_batch,
     shape_of,
     total,
+    upcast,
     variance_of,
-    wide,
 )
-from vae_jax.distributions.continuous import Delta, Mixture, Normal, StandardNormal
+from vae_jax.distributions.continuous import Mixture, Normal, StandardNormal
 from vae_jax.distributions.counts import NegativeBinomial, Poisson
-from vae_jax.distributions.kl import kl_normal, kl_standard_normal, kl_to_prior
+from vae_jax.distributions.kl import kl_normal, kl_standard_normal
 from vae_jax.distributions.kl_numerical import (
     Estimate,
     fit_forward_kl,
@@ -31,14 +31,11 @@ from vae_jax.distributions.pixels import (
     DiscretizedLogistic,
     DiscretizedLogisticMixture,
 )
-from vae_jax.distributions.posteriors import NORMAL, POINT, POSTERIORS, RATES, Posterior, Rates
+from vae_jax.distributions.points import Activations, Delta
+from vae_jax.distributions.to_prior import kl_to_prior
 
 __all__ = [
-    "LOG_2PI",
-    "NORMAL",
-    "POINT",
-    "POSTERIORS",
-    "RATES",
+    "Activations",
     "Bernoulli",
     "ContinuousBernoulli",
     "Delta",
@@ -50,11 +47,10 @@ __all__ = [
     "NegativeBinomial",
     "Normal",
     "Poisson",
-    "Posterior",
-    "Rates",
     "StandardNormal",
     "Support",
     "draw",
+    "draw_weighed",
     "finite_exp",
     "fit_forward_kl",
     "fit_reverse_kl",
@@ -69,6 +65,6 @@ __all__ = [
     "over_batch",
     "shape_of",
     "total",
+    "upcast",
     "variance_of",
-    "wide",
 ]

@@ -7,16 +7,16 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from vae_jax.distributions.base import Support, event, finite_exp, wide
+from vae_jax.distributions.base import Support, event, finite_exp, upcast
 
 
 class Poisson(NamedTuple):
-    """Independent counts of the given rates: log p(x) = Σ [x·ln λ − λ − ln x!].
+    """Independent counts with the given rates: log p(x) = Σ [x·ln λ − λ − ln x!].
 
-    Computed as a deviance and Stirling's remainder (Loader 2000), so that counts of 10⁶ lose no digits.
+    Computed from a deviance and the remainder of Stirling's formula (Loader 2000), so counts of 10⁶ lose no digits.
 
-    Args:
-      log_rate: ln λ, any shape, the event's.
+    Attributes:
+      log_rate: ln λ, `[*shape]`, the shape of the event.
 
     Reference: Loader, *Fast and accurate computation of binomial probabilities*, 2000.
     """
@@ -36,12 +36,12 @@ class Poisson(NamedTuple):
         return self.mean
 
     def sample(self, key: Array) -> Array:
-        """Counts of the rates' dtype; no gradient."""
-        rate = jnp.exp(jnp.minimum(wide(self.log_rate), 20.0))  # what a count of 32 bits holds
+        """Counts in the dtype of `log_rate`; no gradient."""
+        rate = jnp.exp(jnp.minimum(upcast(self.log_rate), 20.0))  # e^20 fits into a 32-bit count
         return jax.random.poisson(key, rate).astype(jnp.result_type(self.log_rate))
 
     def log_prob(self, x: ArrayLike) -> Array:
-        """log p(x), a scalar in nats; x holds whole numbers as floats. ValueError: another shape, or integers."""
+        """log p(x) in nats, `[]`; x holds counts as floats. ValueError if it has another shape or an integer dtype."""
         x, log_rate = event("Poisson", x, self.log_rate)
         return -jnp.sum(_deviance(x, _log(x) - log_rate, log_rate) + _remainder(x))
 
@@ -51,9 +51,9 @@ class NegativeBinomial(NamedTuple):
 
     log p(x) = Σ [ln Γ(x + r) − ln Γ(r) − ln x! + r·ln(r/(r + μ)) + x·ln(μ/(r + μ))],  variance μ + μ²/r
 
-    Args:
-      log_mean: ln μ, any shape, the event's.
-      log_concentration: ln r, of the same shape or a scalar; from −15 to 30. As r grows this becomes Poisson.
+    Attributes:
+      log_mean: ln μ, `[*shape]`, the shape of the event.
+      log_concentration: ln r, the same shape or a scalar; from −15 to 30. As r grows, this becomes Poisson.
 
     Reference: Loader 2000, as `Poisson`; in this form (μ, r) it is what models of gene expression use (Lopez et al.,
     *Deep generative modeling for single-cell transcriptomics*, 2018, with θ for r).
@@ -77,21 +77,21 @@ class NegativeBinomial(NamedTuple):
         return self.mean + finite_exp(2.0 * self.log_mean - self.log_concentration)
 
     def sample(self, key: Array) -> Array:
-        """Counts of the means' dtype; no gradient."""
+        """Counts in the dtype of `log_mean`; no gradient."""
         key_rate, key_count = jax.random.split(key)
-        log_mean, log_concentration = jnp.broadcast_arrays(wide(self.log_mean), wide(self.log_concentration))
+        log_mean, log_concentration = jnp.broadcast_arrays(upcast(self.log_mean), upcast(self.log_concentration))
         log_gamma = jax.random.loggamma(key_rate, jnp.exp(log_concentration), dtype=log_mean.dtype)
         counts = Poisson(log_mean + log_gamma - log_concentration).sample(key_count)
         return counts.astype(jnp.result_type(self.log_mean))
 
     def log_prob(self, x: ArrayLike) -> Array:
-        """log p(x), a scalar in nats; x holds whole numbers as floats. ValueError: another shape, or integers."""
+        """log p(x) in nats, `[]`; x holds counts as floats. ValueError if it has another shape or an integer dtype."""
         x, log_mean, log_r = event("NegativeBinomial", x, self.log_mean, self.log_concentration)
         r, log_sum = finite_exp(log_r), jnp.logaddexp(log_r, log_mean)
         log_n = jnp.log(r + x)
         gap = (finite_exp(log_mean) - x) / (r + x)
         close = jnp.abs(gap) < 0.5
-        log_ratio = jnp.where(close, jnp.log1p(jnp.where(close, gap, 0.0)), log_sum - log_n)  # of r + μ to r + x
+        log_ratio = jnp.where(close, jnp.log1p(jnp.where(close, gap, 0.0)), log_sum - log_n)  # ln((r + μ)/(r + x))
         of_r = _deviance(r, log_ratio, log_r - log_ratio)
         of_x = _deviance(x, _log(x) - log_mean + log_ratio, log_mean - log_ratio)
         inside = _remainder(r + x) - _remainder(r) - _remainder(x)
@@ -104,7 +104,7 @@ def _log(x: Array) -> Array:
 
 
 def _deviance(x: Array, log_ratio: Array, log_mean: Array) -> Array:
-    """x·ln(x/μ) + μ − x, at least 0, from x, ln(x/μ) and ln μ; μ at x = 0."""
+    """x·ln(x/μ) + μ − x, at least 0, given x, ln(x/μ) and ln μ; equal to μ at x = 0."""
     near = (jnp.abs(log_ratio) < 1.0) & (x > 0)
     small = jnp.where(near, log_ratio, 0.0)
     far = x * log_ratio + finite_exp(log_mean) - x
@@ -112,7 +112,7 @@ def _deviance(x: Array, log_ratio: Array, log_mean: Array) -> Array:
 
 
 def _remainder(x: Array) -> Array:
-    """ln Γ(x + 1) − x·ln x + x, what Stirling's formula leaves: about ½ ln 2πx; 0 at x = 0."""
+    """ln Γ(x + 1) − x·ln x + x, the remainder of Stirling's formula: about ½ ln 2πx; 0 at x = 0."""
     small = x < 16.0
     low = jnp.where(small, jnp.maximum(x, 1e-30), 1.0)
     high = jnp.where(small, 16.0, x)

@@ -1,20 +1,16 @@
 """Kullback-Leibler divergences between diagonal normals, in nats, per dimension."""
 
 import math
-from typing import Any
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions.base import LOG_2PI, Distribution, finite_exp, has_density, shape_of, total, wide
-from vae_jax.distributions.continuous import Normal, StandardNormal
+from vae_jax.distributions.base import finite_exp, upcast
 
 
 def _exp_minus_one_minus(x: Array) -> Array:
-    """exp(x) − 1 − x without cancellation: its series near 0, where even `expm1(x) − x` loses most digits."""
+    """exp(x) − 1 − x without cancellation: a power series near 0, where even `expm1(x) − x` loses most digits."""
     near = jnp.abs(x) < 0.5
     inside = jnp.where(near, x, 0.0)
     series = jnp.zeros_like(x)
@@ -78,57 +74,9 @@ def kl_normal(mean_q: ArrayLike, log_var_q: ArrayLike, mean_p: ArrayLike, log_va
     return 0.5 * (distance + _exp_minus_one_minus(log_var_q - log_var_p))
 
 
-def kl_to_prior(posterior: Distribution, prior: Distribution | None, z: Array) -> Array:
-    """KL(q(z|x) ‖ p(z)) of one example: closed form where there is one, else its one-sample estimate.
-
-    The closed form is that of this package's `Normal` against `StandardNormal` or `Normal`; every other pair of
-    distributions, other libraries' normals among them, gets the estimate, which can be negative.
-
-    Args:
-      posterior: q(z|x), a distribution over `[latent]`.
-      prior: p(z); `None` is N(0, I).
-      z: `[latent]`, a sample of the posterior, used only by the estimate log q(z|x) − log p(z).
-
-    Returns:
-      `[latent]` nats where the divergence splits over the latents, else `[1]`; NaN for a point, which has none.
-
-    Raises:
-      ValueError: a prior over another number of latents than z has.
-
-    >>> q = Normal(jnp.ones(2), jnp.zeros(2))
-    >>> kl_to_prior(q, None, q.mean).tolist()
-    [0.5, 0.5]
-    """
-    if not has_density(posterior):
-        undefined: Any = np.full(jnp.shape(z), np.nan, np.float32)  # NumPy's: to JAX it is no result that went wrong
-        return undefined
-    if prior is not None and shape_of(prior) not in (jnp.shape(z), ()):
-        raise ValueError(f"the prior is over {shape_of(prior)}, and the code z is {jnp.shape(z)}; expected one shape.")
-    if isinstance(posterior, Normal):
-        log_var = jnp.broadcast_to(posterior.log_var, jnp.shape(posterior.mean))
-        if prior is None or isinstance(prior, StandardNormal):
-            return kl_standard_normal(posterior.mean, log_var)
-        if isinstance(prior, Normal):
-            return kl_normal(posterior.mean, log_var, *(jnp.broadcast_to(part, log_var.shape) for part in prior))
-    log_q = wide(posterior.log_prob(z))
-    # Other libraries return a value per latent unless told otherwise; then the prior is kept per latent too.
-    if log_q.shape == jnp.shape(z) and (prior is None or isinstance(prior, StandardNormal)):
-        return log_q + 0.5 * (jnp.square(wide(z)) + LOG_2PI)
-    return jnp.reshape(jnp.sum(log_q) - log_prior(prior, z), (1,))
-
-
-def log_prior(prior: Distribution | None, z: Array) -> Array:
-    """log p(z) of one code, `[]` in nats; `None` is N(0, I), and a scalar distribution is that of every latent."""
-    if prior is None:
-        prior = StandardNormal(z.size)
-    elif shape_of(prior) == ():
-        return total(jax.vmap(prior.log_prob)(z))
-    return total(prior.log_prob(z))
-
-
 def _same_shape(names: str, *arrays: ArrayLike) -> list[Array]:
-    """The arrays in float32 at least, all of one shape."""
-    values = [wide(array) for array in arrays]
+    """The arrays in at least float32, checked to have one shape."""
+    values = [upcast(array) for array in arrays]
     if len({array.shape for array in values}) > 1:
         shapes = " and ".join(str(array.shape) for array in values)
         raise ValueError(f"{names} must have one shape; got {shapes}. Broadcast them first.")

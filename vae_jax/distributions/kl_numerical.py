@@ -1,6 +1,7 @@
 """KL divergences without a closed form: by quadrature, by Monte Carlo, and minimised over a normal.
 
-Densities are distributions, or log-density functions of one number; everything is in nats and depends only on jax.
+Densities are given as distributions, or as log-density functions of one number. Everything is in nats and depends only
+on jax.
 """
 
 from collections.abc import Callable
@@ -18,20 +19,28 @@ LogDensity = Callable[[Array], Array]
 
 
 class Estimate(NamedTuple):
-    """A Monte Carlo estimate and its standard error."""
+    """A Monte Carlo estimate and its standard error.
+
+    Attributes:
+      value: the estimate, `[]`.
+      error: its standard error, `[]`, in the same units.
+    """
 
     value: Array
     error: Array
 
 
 def kl_monte_carlo(key: Array, q: Distribution, p: Distribution, num_samples: int) -> Estimate:
-    """KL(q ‖ p) = E_q[log q(z) − log p(z)], the mean over samples of q: unbiased.
+    """KL(q ‖ p) = E_q[log q(z) − log p(z)], estimated by the mean over samples of q: unbiased.
 
     Args:
       key: a typed key.
       q: any distribution.
       p: another over the same space.
       num_samples: at least 2; the error falls as 1/√num_samples.
+
+    Returns:
+      The estimate and its standard error, in nats.
 
     Raises:
       ValueError: fewer than 2 samples.
@@ -56,13 +65,16 @@ def kl_monte_carlo(key: Array, q: Distribution, p: Distribution, num_samples: in
 def kl_quadrature(log_q: LogDensity, log_p: LogDensity, grid: Array) -> Array:
     """KL(q ‖ p) = ∫ q (log q − log p) of two densities on the line, summed over an even grid.
 
-    Exact to rounding for smooth densities that vanish at the ends of the grid. Neither needs to be normalised: the
-    grid normalises both.
+    Exact to rounding for smooth densities that vanish at the ends of the grid. Neither needs to be normalised: both are
+    normalised on the grid.
 
     Args:
       log_q: one number -> log density, up to a constant.
-      log_p: the same.
-      grid: `[points]`, evenly spaced, over all the mass of q.
+      log_p: likewise.
+      grid: `[points]`, evenly spaced, covering all the mass of q.
+
+    Returns:
+      The divergence in nats, `[]`.
     """
     log_q_grid, log_p_grid = _normalised(log_q, grid), _normalised(log_p, grid)
     terms = jnp.exp(log_q_grid) * (log_q_grid - log_p_grid)
@@ -74,7 +86,7 @@ def fit_forward_kl(log_p: LogDensity, grid: Array) -> Normal:
 
     Args:
       log_p: the target, one number -> log density, up to a constant.
-      grid: `[points]`, evenly spaced, over all the mass of p.
+      grid: `[points]`, evenly spaced, covering all the mass of p.
 
     Reference: Bishop, *Pattern Recognition and Machine Learning*, 2006, section 10.7.
     """
@@ -84,12 +96,12 @@ def fit_forward_kl(log_p: LogDensity, grid: Array) -> Normal:
 
 
 def fit_reverse_kl(log_p: LogDensity, grid: Array, start: Normal) -> Normal:
-    """A normal q at the local minimum of KL(q ‖ p) that a start leads to: it fits one mode.
+    """The normal q at the local minimum of KL(q ‖ p) reached from `start`: it fits one mode.
 
     Args:
       log_p: the target, one number -> log density, up to a constant.
-      grid: `[points]`, evenly spaced, over all the mass of p and of the start.
-      start: where BFGS starts from; another start may find another mode.
+      grid: `[points]`, evenly spaced, covering all the mass of p and of `start`.
+      start: where BFGS starts; another start may find another mode.
 
     Reference: Bishop 2006, section 10.1.2, figure 10.3.
     """

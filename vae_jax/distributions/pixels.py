@@ -8,14 +8,17 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions.base import Support, event, finite_exp, wide
+from vae_jax.distributions.base import Support, event, finite_exp, upcast
 
 
 class Bernoulli(NamedTuple):
     """Independent Bernoulli pixels from logits l: log p(x) = Σ [x·l − softplus(l)].
 
-    Exact and finite, value and gradient, at |logit| = 1e4. On grey pixels (x strictly between 0 and 1) this is the
-    usual cross-entropy, which is a loss but not a normalised likelihood.
+    Value and gradient are exact and finite even at |logit| = 1e4. On grey pixels (x strictly between 0 and 1) this is
+    the usual cross-entropy, which is a loss but not a normalised likelihood.
+
+    Attributes:
+      logits: l, `[*shape]`, the shape of the event.
     """
 
     logits: Array
@@ -28,13 +31,13 @@ class Bernoulli(NamedTuple):
         return jax.nn.sigmoid(self.logits)
 
     def sample(self, key: Array) -> Array:
-        """Zeros and ones of the logits' dtype."""
-        return jax.random.bernoulli(key, jax.nn.sigmoid(wide(self.logits))).astype(jnp.result_type(self.logits))
+        """Zeros and ones in the dtype of the logits."""
+        return jax.random.bernoulli(key, jax.nn.sigmoid(upcast(self.logits))).astype(jnp.result_type(self.logits))
 
     def log_prob(self, x: ArrayLike) -> Array:
-        """log p(x), a scalar in nats; x in [0, 1], of the logits' shape. ValueError: another shape, or integers."""
-        # x·l − max(l, 0) first: for a binary x it is exact, so no small number is lost in a large one. Both kinks, of
-        # max and of |l|, are written as one condition: their slopes at l = 0 must agree for the gradient to be x − ½.
+        """log p(x) in nats, `[]`; x in [0, 1]. ValueError if x has another shape or an integer dtype."""
+        # x·l − max(l, 0) comes first: it is exact for binary x, so no small number is lost in a large one. The kinks of
+        # max and of |l| share one condition, since their slopes at l = 0 must agree for the gradient to be x − ½.
         x, logits = event("Bernoulli", x, self.logits)
         positive = logits >= 0
         linear = x * logits - jnp.where(positive, logits, 0.0)
@@ -47,6 +50,9 @@ class ContinuousBernoulli(NamedTuple):
     log p(x) = Σ [x·l − A(l)],  A(l) = ln ∫₀¹ e^(l·x) dx = ln((e^l − 1)/l)
 
     A proper likelihood for grey pixels, finite at l = 0 (λ = ½) and at |l| = 1e4.
+
+    Attributes:
+      logits: l, `[*shape]`, the shape of the event.
 
     Reference: Loaiza-Ganem & Cunningham, *The continuous Bernoulli*, 2019.
     """
@@ -63,11 +69,11 @@ class ContinuousBernoulli(NamedTuple):
         return jnp.where(near, 0.5 + _odd(self.logits), jnp.where(away > 0, far, 1.0 - far))
 
     def sample(self, key: Array) -> Array:
-        """One draw, by inversion of the distribution function: ln(1 + u (e^l − 1))/l, differentiable in l."""
-        logits = wide(self.logits)
+        """One draw, by inverting the distribution function: ln(1 + u (e^l − 1))/l, differentiable in l."""
+        logits = upcast(self.logits)
         near, away, size = ContinuousBernoulli(logits)._away_from_zero(0.1)
         u = jax.random.uniform(key, logits.shape, logits.dtype, minval=1e-7)
-        # With e^−|l| only, so that nothing overflows; near 0 the series in l.
+        # Uses e^−|l| only, so that nothing overflows; near 0, a series in l.
         rising = 1.0 + jnp.log(u + (1.0 - u) * jnp.exp(-size)) / size
         falling = -jnp.log(1.0 - u + u * jnp.exp(-size)) / size
         far = jnp.where(away > 0, rising, falling)
@@ -75,29 +81,29 @@ class ContinuousBernoulli(NamedTuple):
         return x.astype(jnp.result_type(self.logits))
 
     def log_prob(self, x: ArrayLike) -> Array:
-        """log p(x), a scalar in nats; x in [0, 1]. ValueError: x of another shape than the logits', or of integers."""
+        """log p(x) in nats, `[]`; x in [0, 1]. ValueError if x has another shape or an integer dtype."""
         x, logits = event("ContinuousBernoulli", x, self.logits)
         near, away, size = ContinuousBernoulli(logits)._away_from_zero(0.5)
-        # A(l) = max(l, 0) + ln((1 − e^−|l|)/|l|); near 0 its series l/2 + l²/24 − l⁴/2880 + l⁶/181440.
+        # A(l) = max(l, 0) + ln((1 − e^−|l|)/|l|); near 0, its series l/2 + l²/24 − l⁴/2880 + l⁶/181440.
         far = jnp.where(away > 0, away, 0.0) + jnp.log(-jnp.expm1(-size)) - jnp.log(size)
         squares = jnp.square(logits)
         series = logits / 2 + squares / 24 * (1 - squares / 120 * (1 - squares / 63))
         return jnp.sum(x * logits - jnp.where(near, series, far))
 
     def _away_from_zero(self, distance: float) -> tuple[Array, Array, Array]:
-        """Which logits are near 0, the logits with those moved to 1, and their magnitudes: no branch is ever 0/0."""
+        """Which logits are near 0, the logits with those set to 1, and their magnitudes, so that no branch is 0/0."""
         near = jnp.abs(self.logits) < distance
         away = jnp.where(near, 1.0, self.logits)
         return near, away, jnp.where(away > 0, away, -away)
 
 
 class DiscretizedLogistic(NamedTuple):
-    """256 grey levels from a logistic density, its tails gathered in the first and last level.
+    """256 grey levels from a logistic density, whose tails go to the first and last level.
 
     P(x) = σ((x + 1/510 − m)/s) − σ((x − 1/510 − m)/s),  s = e^log_scale;  it sums to 1 over the levels.
 
-    Args:
-      location: m, in units of x in [0, 1].
+    Attributes:
+      location: m, `[*shape]`, the shape of the event, in units of x in [0, 1].
       log_scale: log s, the same shape.
 
     Reference: Kingma et al., *Improving variational inference with inverse autoregressive flow*, 2016, appendix C.5;
@@ -111,18 +117,18 @@ class DiscretizedLogistic(NamedTuple):
 
     @property
     def mean(self) -> Array:
-        """The location, clipped to [0, 1]: close to the mean where the scale is small, and what pictures show."""
+        """The location clipped to [0, 1]: close to the mean where the scale is small. Pictures show this."""
         return jnp.clip(self.location, 0.0, 1.0)
 
     def sample(self, key: Array) -> Array:
         """One of the 256 levels k/255."""
-        location, log_scale = wide(self.location), wide(self.log_scale)
+        location, log_scale = upcast(self.location), upcast(self.log_scale)
         noise = jax.random.logistic(key, location.shape, location.dtype)
         x = jnp.clip(jnp.round(255 * (location + jnp.exp(log_scale) * noise)), 0, 255) / 255
         return x.astype(jnp.result_type(self.location))
 
     def log_prob(self, x: ArrayLike) -> Array:
-        """log P(x), a scalar in nats; x in [0, 1] is rounded to the nearest of the 256 levels. ValueError: integers."""
+        """log P(x) in nats, `[]`; x in [0, 1] is rounded to the nearest level. ValueError if its dtype is integer."""
         return jnp.sum(_log_level(*event("DiscretizedLogistic", x, self.location, self.log_scale)))
 
 
@@ -131,8 +137,8 @@ class DiscretizedLogisticMixture(NamedTuple):
 
     P(x) = Σ_k π_k P_k(x),  π = softmax(logits)
 
-    Args:
-      logits: `[*pixels, components]`, unnormalised log weights.
+    Attributes:
+      logits: `[*shape, components]`, unnormalised log weights.
       location: the same shape, in units of x in [0, 1].
       log_scale: the same shape.
 
@@ -147,18 +153,18 @@ class DiscretizedLogisticMixture(NamedTuple):
 
     @property
     def mean(self) -> Array:
-        """Σ_k π_k m_k, each clipped to [0, 1]."""
+        """Σ_k π_k m_k, with each m_k clipped to [0, 1]."""
         return jnp.sum(jax.nn.softmax(self.logits) * jnp.clip(self.location, 0.0, 1.0), axis=-1)
 
     def sample(self, key: Array) -> Array:
         """A component for each pixel, then one of the 256 levels from it."""
         key_component, key_level = jax.random.split(key)
-        k = jax.random.categorical(key_component, wide(self.logits))[..., None]
+        k = jax.random.categorical(key_component, upcast(self.logits))[..., None]
         chosen = (jnp.take_along_axis(part, k, axis=-1)[..., 0] for part in (self.location, self.log_scale))
         return DiscretizedLogistic(*chosen).sample(key_level)
 
     def log_prob(self, x: ArrayLike) -> Array:
-        """log P(x), a scalar in nats, by log-sum-exp over the components; x as in `DiscretizedLogistic`."""
+        """log P(x) in nats, `[]`, by log-sum-exp over the components; x as in `DiscretizedLogistic`."""
         x, logits, *logistic = event("DiscretizedLogisticMixture", x, *self, inner=1)
         of_each = _log_level(x[:, None], *logistic)
         return jnp.sum(jax.nn.logsumexp(jax.nn.log_softmax(logits) + of_each, axis=-1))
@@ -171,7 +177,7 @@ def _odd(logits: Array) -> Array:
 
 
 def _cumulants(u: Array, logits: Array) -> Array:
-    """ln(1 + u (e^l − 1))/l near 0: Σ κ_n l^(n−1)/n!, κ_n the cumulants of a Bernoulli variable of mean u."""
+    """ln(1 + u (e^l − 1))/l near 0: Σ κ_n l^(n−1)/n!, κ_n the cumulants of a Bernoulli variable with mean u."""
     v, slope = u * (1 - u), 1 - 2 * u
     last = (1 - 6 * v) / 24 + logits * slope * (1 - 12 * v) / 120
     return u + logits * v * (1 / 2 + logits * (slope / 6 + logits * last))
@@ -185,7 +191,7 @@ def _log_level(x: ArrayLike, location: Array, log_scale: Array) -> Array:
     below, above = low * inverse_scale, (low + 1 / 255) * inverse_scale
     # σ(a) − σ(b) = σ(a) σ(−b) (1 − e^(b−a)): no difference of nearly equal numbers.
     width = inverse_scale / 255
-    narrow = width < 1e-3  # then ln(1 − e^−w) = ln w − w/2, whose logarithm does not underflow
+    narrow = width < 1e-3  # then ln(1 − e^−w) ≈ ln w − w/2 + w²/24, which does not underflow
     wide_enough = jnp.where(narrow, 1.0, width)
     log_width = jnp.where(
         narrow, -log_scale - math.log(255) - width / 2 + jnp.square(width) / 24, jnp.log(-jnp.expm1(-wide_enough))

@@ -4,13 +4,13 @@
 """
 
 from vae_jax.evaluation.aggregate import AggregateTerms, aggregate_posterior, minibatch_estimates
-from vae_jax.evaluation.elbo import Reconstruction, active_units, elbo_means, evaluate_elbo, reconstruct
-from vae_jax.evaluation.latent_space import PriorMatch, encode_all, fit_code_mixture, prior_match, prior_of
+from vae_jax.evaluation.codes import PriorMatch, encode_all, fit_code_mixture, prior_match, prior_of
 from vae_jax.evaluation.likelihood import LogLikelihood, log_likelihood
 from vae_jax.evaluation.metrics.representation import represent
 from vae_jax.evaluation.metrics.scoring import scores as disentanglement
 from vae_jax.evaluation.metrics.udr import unsupervised_ranking
 from vae_jax.evaluation.populations import evaluate, settings
+from vae_jax.evaluation.rate_distortion import Reconstruction, active_units, elbo_means, evaluate_elbo, reconstruct
 from vae_jax.evaluation.samples import Distances, SampleQuality, distances, sample_quality
 
 __all__ = [

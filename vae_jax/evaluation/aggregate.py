@@ -7,11 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.typing import ArrayLike
 
-from vae_jax.distributions.base import LOG_2PI
-from vae_jax.distributions.continuous import Normal
-from vae_jax.evaluation.elbo import mean_and_error
+from vae_jax.distributions.continuous import Normal, StandardNormal
+from vae_jax.evaluation.rate_distortion import mean_and_error
 from vae_jax.keys import use
 from vae_jax.losses.total_correlation import aggregate_density
 from vae_jax.progress import in_parts
@@ -45,18 +43,18 @@ class AggregateTerms(NamedTuple):
 
 
 def aggregate_posterior(
-    posterior: Normal, key: Array, *, samples: int = 10_000, progress: bool = True
+    key: Array, posterior: Normal, *, num_samples: int = 10_000, progress: bool = True
 ) -> AggregateTerms:
     """KL(q(z|x) ‖ N(0, I)), averaged over the data, as mutual information + total correlation + dimension-wise KL.
 
     q(z) = (1/N) Σ_n q(z|x_n) over **all** posteriors given, by log-sum-exp in chunks; no minibatch stands in for the
-    data set, so there is no bias from one. Codes come from different x, min(`samples`, N) of them; their number affects
-    only the standard error.
+    data set, so there is no bias from one. Codes come from different x, min(`num_samples`, N) of them; their
+    number affects only the standard error.
 
     Args:
-      posterior: normal, leaves `[N, latent]`, of the whole data set, as from `encode_all`.
       key: a typed key, for the choice of x and for z.
-      samples: how many codes to draw.
+      posterior: normal, leaves `[N, latent]`, of the whole data set, as `encode_all(…).posterior`.
+      num_samples: how many codes to draw.
       progress: whether to show a bar if it takes longer than two seconds.
 
     Raises:
@@ -71,12 +69,12 @@ def aggregate_posterior(
         raise ValueError(f"expected mean and log_var of shape [N, latent]; got {mean.shape} and {log_var.shape}.")
     n = len(mean)
     key_rows, key_noise = jax.random.split(use(key, "aggregate posterior"))
-    rows = jax.random.permutation(key_rows, n)[:samples]
+    rows = jax.random.permutation(key_rows, n)[:num_samples]
     z = mean[rows] + jnp.exp(0.5 * log_var[rows]) * jax.random.normal(key_noise, (len(rows), mean.shape[1]))
-    conditional = _log_normal(z, mean[rows], log_var[rows]).sum(axis=1)
+    conditional = Normal(mean[rows], log_var[rows]).log_prob_per_dimension(z).sum(axis=1)
     joint, marginals = _all_codes(z, mean, log_var, progress)
     conditional, joint, marginals = (np.asarray(a, np.float64) for a in (conditional, joint, marginals))
-    prior = np.asarray(_log_normal(z, 0.0, 0.0), np.float64)
+    prior = np.asarray(StandardNormal(z.shape[1]).log_prob_per_dimension(z), np.float64)
     return AggregateTerms(
         mean_and_error(conditional - joint),
         mean_and_error(joint - marginals.sum(axis=1)),
@@ -90,13 +88,13 @@ def aggregate_posterior(
 
 
 def minibatch_estimates(
-    posterior: Normal, key: Array, *, batch: int = 64, batches: int = 200, sampling: str = "stratified"
+    key: Array, posterior: Normal, *, batch: int = 64, batches: int = 200, sampling: str = "stratified"
 ) -> dict[str, tuple[float, float]]:
     """The same three terms as training losses estimate them, from minibatches: for comparison, not for reporting.
 
     Args:
-      posterior: as for `aggregate_posterior`.
       key: a typed key.
+      posterior: as for `aggregate_posterior`.
       batch: M, how many posteriors make up q(z).
       batches: how many such estimates.
       sampling: `stratified` or `weighted`; see `losses.aggregate_density`.
@@ -122,7 +120,7 @@ def _minibatches(posterior: Normal, key: Array, batch: int, batches: int, sampli
         part = jax.tree.map(lambda leaf: leaf[rows], posterior)
         z = part.mean + jnp.exp(0.5 * part.log_var) * jax.random.normal(key_noise, part.mean.shape)
         density = aggregate_density(z, part, data_size=n, sampling=sampling)
-        dimension_wise = jnp.sum(density.marginals - _log_normal(z, 0.0, 0.0), axis=1)
+        dimension_wise = jnp.sum(density.marginals - StandardNormal(z.shape[1]).log_prob_per_dimension(z), axis=1)
         return jnp.stack([density.mutual_information, density.total_correlation, dimension_wise]).mean(axis=1)
 
     return lax.map(one, jnp.arange(batches))
@@ -148,7 +146,7 @@ def _log_aggregate(z: Array, mean: Array, log_var: Array) -> tuple[Array, Array]
     def one(z):  # [latent]
         def body(sums, chunk):
             mean, log_var, real = chunk
-            each = jnp.where(real[:, None], _log_normal(z[None], mean, log_var), -jnp.inf)
+            each = jnp.where(real[:, None], Normal(mean, log_var).log_prob_per_dimension(z[None]), -jnp.inf)
             return (
                 jnp.logaddexp(sums[0], jax.nn.logsumexp(each.sum(axis=1))),
                 jnp.logaddexp(sums[1], jax.nn.logsumexp(each, axis=0)),
@@ -159,7 +157,3 @@ def _log_aggregate(z: Array, mean: Array, log_var: Array) -> tuple[Array, Array]
 
     joint, marginals = lax.map(one, z, batch_size=ROWS)
     return joint - jnp.log(n), marginals - jnp.log(n)
-
-
-def _log_normal(z: Array, mean: ArrayLike, log_var: ArrayLike) -> Array:
-    return -0.5 * (jnp.square(z - mean) * jnp.exp(-jnp.asarray(log_var)) + log_var + LOG_2PI)

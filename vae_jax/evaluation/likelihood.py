@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from vae_jax.data.table import Examples
+from vae_jax.data.dataset import Examples
 from vae_jax.distributions.base import draw, total
-from vae_jax.evaluation.elbo import mean_and_error
+from vae_jax.evaluation.rate_distortion import mean_and_error
 from vae_jax.keys import use
-from vae_jax.models.vae import Params
+from vae_jax.models.part import Params
 from vae_jax.progress import in_parts
 from vae_jax.training.recipe import Recipe
 
@@ -84,7 +84,7 @@ def log_likelihood(
     Raises:
       ValueError: the posterior is a point, which has no density; or fewer than one sample.
     """
-    if not recipe.loss.posterior.has_density:
+    if not recipe.has_density:
         raise ValueError(f"loss {recipe.loss.name!r} has a point for a posterior: log p(x) needs a density q(z|x).")
     if num_samples < 1 or chunk < 1:
         raise ValueError(f"num_samples and chunk must be at least 1; got {num_samples} and {chunk}.")

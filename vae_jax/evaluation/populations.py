@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax.data.table import Examples
-from vae_jax.evaluation.elbo import evaluate_elbo
+from vae_jax.data.dataset import Examples
+from vae_jax.evaluation.rate_distortion import evaluate_elbo
 from vae_jax.keys import Keys
 from vae_jax.progress import bar
 from vae_jax.training.driver import Population

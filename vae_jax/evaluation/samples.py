@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from vae_jax.data.table import Dataset, Examples
+from vae_jax.data.dataset import Dataset, Examples
 from vae_jax.distributions.base import draw, mean_of
 from vae_jax.errors import InputError
 from vae_jax.keys import use
-from vae_jax.models.vae import Params
+from vae_jax.models.part import Params
 from vae_jax.training.recipe import Recipe
 
 Features = Callable[[np.ndarray], np.ndarray]
@@ -234,7 +234,7 @@ def _seen(recipe: Recipe, key: Array, data: Examples) -> tuple[np.ndarray, np.nd
 
 @partial(jax.jit, static_argnums=0)
 def _preprocessed(recipe: Recipe, key: Array, x: Array) -> Array:
-    return recipe.seen(key, x)
+    return recipe.preprocessed(key, x)
 
 
 @partial(jax.jit, static_argnums=(0, 3, 5))

@@ -8,7 +8,7 @@ import numpy as np
 from vae_jax.errors import InputError
 from vae_jax.explore.session import Explored
 from vae_jax.explore.strips import larger, png, traversal
-from vae_jax.training.trained import Trained
+from vae_jax.trained.model import Trained
 
 MOST = 8  # latents with a slider
 TALL, SMALL = 260, 48  # pixels: of the image, and of one in the still
@@ -31,19 +31,20 @@ def sliders(model: Trained, *, image: int = 0) -> Any:
         import ipywidgets
     except ImportError:
         raise InputError("sliders need ipywidgets; pip install ipywidgets.") from None
-    if not model.experiment.images:
+    if not model.images:
         raise InputError("sliders draw images, and this is a model of rows of features or counts.")
-    if not 0 <= image < len(model.data.test.x):
-        raise InputError(f"image {image}: expected one from 0 to {len(model.data.test.x) - 1}.")
     explored = Explored(model)
-    x, y = explored.data.test.x[image : image + 1], explored.data.test.y
+    x, y = explored.examples
+    if not 0 <= image < len(x):
+        raise InputError(f"image {image}: expected one from 0 to {len(x) - 1}.")
+    x = x[image : image + 1]
     given = y[image : image + 1] if explored.classes else None
     label = None if given is None else int(given[0])
 
     def drawn(code: np.ndarray) -> bytes:
         return png(larger(explored.image(code[None], label), TALL))
 
-    z = explored.posterior(x, given)[0][0]
+    z = np.array(explored.encode(x, given).mean[0])
     shown = ipywidgets.Image(value=drawn(z), format="png")
     rows = []
     for latent in explored.latents[:MOST]:

@@ -100,7 +100,8 @@ def warm(model: Explored) -> None:
     """Compile what a slider asks for."""
     for count in (1, STEPS):  # the image, and its strip
         model.image(np.zeros((count, model.latent), np.float32))
-    model.posterior(model.data.test.x[:1], model.data.test.y[:1] if model.classes else None)
+    y = model.examples.y
+    model.encode(model.examples.x[:1], y[:1] if y is not None and model.classes else None)
     model.about()
 
 
@@ -123,26 +124,26 @@ def _labels(model: Explored, query: dict[str, Any], body: bytes) -> Response:
 def _encode(model: Explored, query: dict[str, Any], body: bytes) -> Response:
     """The bytes of an image, or the number of a test image, to mean and deviation of its posterior."""
     if "test" in query:
-        index = _within("test", query, len(model.data.test.x))
-        x = model.data.test.x[index : index + 1]
-        label = None if model.data.test.y is None else int(model.data.test.y[index])
+        x, labels = model.examples
+        index = _within("test", query, len(x))
+        x, label = x[index : index + 1], None if labels is None else int(labels[index])
     else:
         if len(body) != int(np.prod(model.shape)):
             raise InputError(
                 f"{len(body):,} bytes for an image {list(model.shape)}; expected {np.prod(model.shape):,}."
             )
         x = np.frombuffer(body, np.uint8).reshape(1, *model.shape)
-        x = x if model.data.train.x.dtype == np.uint8 else (x / 255.0).astype(np.float32)
+        x = model.trained.description.as_stored(x / 255.0)
         label = _label(model, query)
     y = np.array([label or 0], np.int32) if model.classes else None
-    mean, deviation = model.posterior(x, y)
-    return JSONResponse({"mean": mean[0].tolist(), "deviation": deviation[0].tolist(), "label": label})
+    codes = model.encode(x, y)
+    return JSONResponse({"mean": codes.mean[0].tolist(), "deviation": codes.deviation[0].tolist(), "label": label})
 
 
 def _test(model: Explored, query: dict[str, Any], body: bytes) -> Response:
     """Test images as bytes: one, or the first few."""
     every = range(model.about()["tests"])
-    chosen = [_within("test", query, len(model.data.test.x))] if "test" in query else every
+    chosen = [_within("test", query, len(model.examples.x))] if "test" in query else every
     return _bytes(np.stack([model.pixels(index) for index in chosen]))
 
 

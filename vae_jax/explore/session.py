@@ -1,5 +1,6 @@
 """What the page asks of trained models: codes, images, and what is known of each latent. Arrays in, arrays out."""
 
+import sys
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -9,19 +10,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.distributions.base import mean_of, over_batch, variance_of
-from vae_jax.distributions.continuous import Normal
-from vae_jax.distributions.kl import kl_standard_normal
+from vae_jax.data.dataset import Examples
 from vae_jax.errors import InputError
+from vae_jax.evaluation.codes import Codes
 from vae_jax.evaluation.metrics import draw_codes, followed, variance_explained
 from vae_jax.evaluation.populations import setting
 from vae_jax.keys import use
-from vae_jax.runs.loading import Models
-from vae_jax.training.trained import Trained
+from vae_jax.runs.storage.models import Models
+from vae_jax.trained.model import Trained
 from vae_jax.writing import plain
 
 SHOWN = 60  # test images to start from
 CODES = 1000  # test images whose codes are looked at
+SAMPLES = 200  # of the prior, where there are no test images
 PLANE = 20  # images across the decoded plane
 ENDS = (0.5, 99.5)  # percentiles of the aggregate posterior that a slider marks
 
@@ -53,19 +54,20 @@ class Session:
 
     Args:
       folder: the `--out` of `train.py` or `sweep.py`.
+      data: where their data are now, if not where they were.
 
     Raises:
       InputError: no finished model, or one of rows, which cannot be drawn.
     """
 
-    def __init__(self, folder: Path):
-        self.models = Models(folder)
+    def __init__(self, folder: Path, *, data: str | None = None):
+        self.models = Models(folder, data=data)
         self._where = [(row, at) for row, at in self.models.rows() if not row.get("diverged")]
         if not self._where:
-            go_on = f"{'sweep' if self.models.is_sweep else 'train'}.py --out {folder} --resume"
+            go_on = f"{self.models.config.kind.script} --out {folder} --resume"
             raise InputError(f"{folder} holds no finished model; go on with it: {go_on}.")
         self.model = lru_cache(maxsize=16)(self._read)
-        if not self.model(0).experiment.images:
+        if not self.model(0).trained.images:
             raise InputError(f"{folder}: the page draws images, and these are rows of features or counts.")
 
     def _read(self, index: int) -> "Explored":
@@ -84,82 +86,89 @@ class Session:
         return plain([{name: row[name] for name in varied if name in row} for row in rows])
 
 
-class Explored(Trained):
-    """A trained model with what the page shows of it."""
+class Explored:
+    """What the page shows of a trained model.
+
+    Where the data of the model are not there, samples of the prior stand in for test images.
+
+    Args:
+      trained: a model of images.
+    """
 
     def __init__(self, trained: Trained):
-        super().__init__(trained.experiment, trained.params, trained.row, trained.epoch)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of an image, `(height, width, channels)`."""
-        return tuple(self.data.train.x.shape[1:])
-
-    @property
-    def classes(self) -> int:
-        """How many labels a conditional model takes; 0 for others."""
-        return self.data.classes if self.recipe.loss.conditional else 0
+        self.trained = trained
+        self.latent, self.shape, self.classes = trained.latent, trained.shape, trained.classes
 
     @cached_property
-    def codes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of q(z|x) of the first test images, `[n, latent]`."""
-        x, y = self.data.test.x[:CODES], self.data.test.y
-        return self.posterior(x, None if y is None or not self.classes else y[:CODES])
+    def examples(self) -> Examples:
+        """Images to start from, as the data are stored, and their labels: of the test set, or samples of the prior."""
+        try:
+            return self.trained.data.test
+        except InputError as error:
+            print(f"{error} The page starts from samples of the prior.", file=sys.stderr)
+        y = np.arange(SAMPLES, dtype=np.int32) % self.classes if self.classes else None
+        drawn = self.trained.generate(jax.random.key(0), SAMPLES, None if y is None else jnp.asarray(y))
+        return Examples(self.trained.description.as_stored(drawn), y)
 
-    def posterior(self, x: np.ndarray, y: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of q(z|x[, y]), `[n, latent]`; 0 for a point."""
-        q = self.encode(x, y)
-        mean = np.asarray(over_batch(mean_of, q, (len(x), self.latent)))
-        if not self.recipe.loss.posterior.has_density:
-            return mean, np.zeros_like(mean)
-        return mean, np.sqrt(np.asarray(over_batch(variance_of, q, mean.shape)))
+    @cached_property
+    def codes(self) -> Codes:
+        """The codes of the first of these images."""
+        x, y = self.examples.x[:CODES], self.examples.y
+        return self.encode(x, None if y is None or not self.classes else y[:CODES])
+
+    def encode(self, x: np.ndarray, y: np.ndarray | None = None) -> Codes:
+        """The codes of images `[n, *shape]` as they are stored, on the host."""
+        return jax.device_get(self.trained.encode(x, y))
 
     @cached_property
     def latents(self) -> list[Latent]:
         """The latents, the most informative first."""
-        mean, deviation = self.codes
+        mean, deviation = np.asarray(self.codes.mean), np.asarray(self.codes.deviation)
         draws = mean + deviation * np.random.RandomState(0).randn(*mean.shape)
         low, high = np.percentile(draws, ENDS, axis=0)
-        rate = mean.var(0)
-        if self.in_nats:
-            rate = np.asarray(kl_standard_normal(jnp.asarray(mean), 2.0 * jnp.log(jnp.asarray(deviation)))).mean(0)
+        rate = np.asarray(self.codes.kl).mean(0) if self.in_nats else mean.var(0)
         order = np.argsort(-rate, kind="stable")
         return [Latent(int(j), float(rate[j]), float(low[j]), float(high[j]), *self._follows[j]) for j in order]
 
     @cached_property
     def _follows(self) -> list[tuple[str, float]]:
         """For each latent the factor that it follows, and the R²."""
-        factors = self.data.factors
-        if factors is None or self.classes:
-            return [("", 0.0)] * self.latent
-        explained = variance_explained(*draw_codes(lambda x: self.posterior(x)[0], factors, n=CODES))
+        nothing = [("", 0.0)] * self.latent
+        if self.classes or not self.trained.description.factor_names:
+            return nothing
+        try:
+            factors = self.trained.data.factors
+        except InputError:
+            return nothing
+        if factors is None:
+            return nothing
+        explained = variance_explained(*draw_codes(lambda x: np.asarray(self.encode(x).mean), factors, n=CODES))
         return followed(factors.names, explained)
 
-    @cached_property
+    @property
     def in_nats(self) -> bool:
-        """Whether the rate of each latent is a KL."""
-        return self.model.standard_prior and isinstance(self.encode(self.data.test.x[:1], self._label(0)), Normal)
+        """Whether the rate of each latent is a KL: it splits over the latents, and a density has one."""
+        kl = np.asarray(self.codes.kl)
+        return kl.shape[1] == self.latent and bool(np.isfinite(kl).all()) and self.trained.model.standard_prior
 
     @property
     def drawn(self) -> bool:
         """Whether the codes are held to a prior, so that a draw of it is a code."""
-        return self.recipe.loss.uses_prior
+        return self.trained.recipe.loss.uses_prior
 
     def image(self, z: np.ndarray, label: int | None = None) -> np.ndarray:
         """The mean of p(x|z[, y]) for codes `[n, latent]`, `[n, *shape]` uint8."""
         y = None if not self.classes else np.full(len(z), label or 0, np.int32)
-        return (255.0 * np.clip(np.asarray(self.decode(z, y)), 0, 1)).round().astype(np.uint8)
+        return _bytes_of(self.trained.decode(z, y))
 
     def pixels(self, index: int) -> np.ndarray:
-        """A test image as the model sees it, `[*shape]` uint8, from the same key as `encode`."""
-        (key,) = jax.random.split(use(self.experiment.keys.test, "encode"), 1)
-        x = np.asarray(self.recipe.preprocess(key, jnp.asarray(self.data.test.x[index])))
-        return (255.0 * np.clip(x, 0, 1)).round().astype(np.uint8)
+        """One of the images as the model sees it, `[*shape]` uint8, from the same key as `encode`."""
+        (key,) = jax.random.split(use(self.trained.experiment.keys.test, "encode"), 1)
+        return _bytes_of(self.trained.recipe.preprocess(key, jnp.asarray(self.examples.x[index])))
 
     def prior_sample(self, seed: int, label: int | None = None) -> np.ndarray:
         """A code of the prior, of p(z|y) where it takes a label, `[latent]`."""
-        prior = self.model.latent_prior(self.params, jnp.int32(label or 0) if self.classes else None)
-        return np.asarray(prior.sample(jax.random.key(seed)))
+        return np.asarray(self.trained.sample_prior(seed, (label or 0) if self.classes else None))
 
     def plane(self, label: int | None = None) -> np.ndarray:
         """The decoded plane of a model of two latents, z₂ upwards, `[PLANE, PLANE, *shape]` uint8."""
@@ -170,9 +179,8 @@ class Explored(Trained):
 
     def about(self) -> dict[str, Any]:
         """All that the page needs to draw its controls."""
-        labels = self.data.test.y
+        labels = self.examples.y
         two = self.latent == 2
-        mean = self.codes[0]
         return plain(
             {
                 "shape": list(self.shape),
@@ -181,12 +189,14 @@ class Explored(Trained):
                 "classes": self.classes,
                 "prior": self.drawn,
                 "unit": "nats" if self.in_nats else "variance",
-                "tests": min(SHOWN, len(self.data.test.x)),
+                "tests": min(SHOWN, len(self.examples.x)),
                 "labels": None if labels is None else [int(y) for y in labels[:CODES]],
-                "codes": mean.tolist() if two else None,
-                "name": f"{self.recipe.loss.name} on {Path(self.data.name).name}",
+                "codes": np.asarray(self.codes.mean).tolist() if two else None,
+                "name": f"{self.trained.recipe.loss.name} on {Path(self.trained.description.name).name}",
             }
         )
 
-    def _label(self, index: int) -> np.ndarray | None:
-        return self.data.test.y[index : index + 1] if self.classes else None
+
+def _bytes_of(pixels: Any) -> np.ndarray:
+    """Pixels in [0, 1] as 8 bits."""
+    return (255.0 * np.clip(np.asarray(pixels), 0, 1)).round().astype(np.uint8)

@@ -14,7 +14,7 @@ from vae_jax.data.preprocess import dynamic, static
 from vae_jax.errors import InputError
 from vae_jax.explore.session import PLANE, Explored
 from vae_jax.export.graph import Graph, graphs_of
-from vae_jax.training.trained import Trained
+from vae_jax.trained.model import Trained
 from vae_jax.writing import plain
 
 MOST = 2_000_000  # parameters: a page of 11 MB
@@ -34,23 +34,23 @@ def write_page(model: Trained, path: Path, *, named: str = "") -> Path:
     """
     if path.suffix != ".html":
         raise InputError(f"--export {path}: expected a name that ends in .html.")
-    if not model.experiment.images:
+    if not model.images:
         raise InputError("--export: the page draws images, and these are rows of features or counts.")
     explored, preprocess = Explored(model), model.recipe.preprocess
     if preprocess is dynamic:
         raise InputError("--export: the page draws no binary images (--preprocess dynamic); open it with a server.")
-    graphs = graphs_of(explored, "--export", "open it with a server, without --export")
-    count = sum(leaf.size for leaf in jax.tree.leaves(explored.params))
+    graphs = graphs_of(model, "--export", "open it with a server, without --export")
+    count = sum(leaf.size for leaf in jax.tree.leaves(model.params))
     if count > MOST:
         raise InputError(f"--export: the model has {count:,} parameters; expected at most {MOST:,}.")
     about = explored.about()
     about |= {"name": f"{about['name']}{named}", "plane": PLANE, "binary": preprocess is static}
-    about["prior"] &= explored.model.standard_prior  # the page draws N(0, I)
+    about["prior"] &= model.model.standard_prior  # the page draws N(0, I)
     images = np.stack([explored.pixels(index) for index in range(about["tests"])])
     kept = {
         "about": about,
         "images": _text(images),
-        "starts": [part[: about["tests"]].tolist() for part in explored.codes],
+        "starts": [part[: about["tests"]].tolist() for part in (explored.codes.mean, explored.codes.deviation)],
         "graphs": {name: _graph(graph) for name, graph in zip(("encoder", "decoder"), graphs, strict=True)},
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
 """Trained models in the formats of others. A new one is a new file in this folder with `@register`."""
 
-from vae_jax.export.table import FORMATS, Format, register
+from vae_jax.export.format import FORMATS, Format
 
-__all__ = ["FORMATS", "Format", "register"]
+__all__ = ["FORMATS", "Format"]

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax.errors import InputError
-from vae_jax.export.table import register
-from vae_jax.runs.folder import json_of
-from vae_jax.training.trained import Trained
+from vae_jax.export.format import FORMATS
+from vae_jax.runs.storage.folder import json_of
+from vae_jax.trained.model import Trained
 
 # What a card says of a measure: where it is found, and what it is.
 MEASURES = {
@@ -23,13 +23,13 @@ USE = """```python
 import vae_jax
 
 model = vae_jax.load("{where}")
-codes = model.encode(model.data.test.x[:10])  # q(z|x)
-images = model.decode(codes.mean)
-new = model.sample(64)
+new = model.sample(64)  # of the prior, decoded
+codes = model.encode(x)  # q(z|x) of x, [n, *shape], as the data were
+again = model.decode(codes.mean)
 ```"""
 
 
-@register("card")
+@FORMATS.register("card")
 def card(model: Trained, folder: Path, run: Path) -> list[Path]:
     """README.md, a model card of what it is, how it was trained and what was measured."""
     (folder / "README.md").write_text(card_of(model, run))
@@ -45,7 +45,8 @@ def card_of(model: Trained, folder: Path, where: str | None = None) -> str:
       where: what to load it from.
     """
     config, measured = dict(model.experiment.config), _measured(folder)
-    title = f"{config.get('loss', model.recipe.loss.name)} on {model.data.name}"
+    title = f"{config.get('loss', model.recipe.loss.name)} on {model.description.name}"
+    trained, _, tested = model.description.examples
     chosen = {name: value for name, value in config.items() if value is not None and value is not False and value != []}
     rows = []
     for name, (part, key, what) in MEASURES.items():
@@ -58,7 +59,7 @@ def card_of(model: Trained, folder: Path, where: str | None = None) -> str:
         "---",
         "library_name: vae_jax",
         "tags: [variational-autoencoder, jax, flax]",
-        f"datasets: [{json.dumps(model.data.name, ensure_ascii=False)}]",
+        f"datasets: [{json.dumps(model.description.name, ensure_ascii=False)}]",
         "---",
         "",
         f"# {title}",
@@ -77,8 +78,8 @@ def card_of(model: Trained, folder: Path, where: str | None = None) -> str:
         "|---|---|",
         *(f"| `--{name.replace('_', '-')}` | {_words(value)} |" for name, value in chosen.items()),
         "",
-        f"Data: {len(model.data.train.x):,} to train, {len(model.data.test.x):,} to test, each "
-        f"{list(model.data.train.x.shape[1:])}. Their SHA-256 is `{model.experiment.about['data']}`.",
+        f"Data: {trained:,} to train, {tested:,} to test, each {list(model.shape)}. "
+        f"Their SHA-256 is `{model.experiment.about['data']}`.",
         "",
     ]
     return "\n".join(lines)

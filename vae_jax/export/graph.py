@@ -23,7 +23,8 @@ from vae_jax.models.likelihoods import (
 )
 from vae_jax.models.networks.convolutional import CHANNELS, ConvDecoder, ConvEncoder, plan_of
 from vae_jax.models.networks.dense import DenseDecoder, DenseEncoder
-from vae_jax.training.trained import Trained
+from vae_jax.models.posteriors import NormalPosterior, PointPosterior
+from vae_jax.trained.model import Trained
 
 MEANS = {  # the operation that makes a mean of the decoder's first output
     BernoulliLikelihood: "Sigmoid",
@@ -98,12 +99,12 @@ def graphs_of(model: Trained, asked: str, otherwise: str) -> tuple[Graph, Graph]
     if type(vae.likelihood) not in MEANS:
         known = "bernoulli, gaussian, gaussian-learned, gaussian-pixel, poisson and negative-binomial"
         raise InputError(f"{asked} knows the likelihoods {known}; {otherwise}.")
-    if recipe.loss.posterior.name not in ("normal", "point"):
-        raise InputError(f"{asked} knows no posterior {recipe.loss.posterior.name!r}; {otherwise}.")
+    if type(vae.posterior) not in (NormalPosterior, PointPosterior):
+        raise InputError(f"{asked} knows no {type(vae.posterior).__name__}; {otherwise}.")
     for network in (vae.encoder, vae.decoder):
         if getattr(network, "activation", nn.relu) is not nn.relu:
             raise InputError(f"{asked} knows no activation but ReLU; {otherwise}.")
-    shape = tuple(model.data.train.x.shape[1:])
+    shape = model.shape
     encoder, decoder = Graph("x"), Graph("z")
     _encoder(encoder, vae.encoder, model.params["encoder"]["params"], shape, vae.support is Support.COUNTS)
     _decoder(decoder, vae.decoder, model.params["decoder"]["params"], MEANS[type(vae.likelihood)], shape)

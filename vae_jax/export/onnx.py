@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax.errors import InputError
+from vae_jax.export.format import FORMATS
 from vae_jax.export.graph import Graph, graphs_of
-from vae_jax.export.table import register
-from vae_jax.training.trained import Trained
+from vae_jax.trained.model import Trained
 
 OPSET, IR = 17, 8
 
 
-@register("onnx")
+@FORMATS.register("onnx")
 def onnx(model: Trained, folder: Path, run: Path) -> list[Path]:
     """encoder.onnx (x to mean and log σ² of q(z|x)) and decoder.onnx (z to the mean of p(x|z)), for any batch size."""
     try:
@@ -24,8 +24,8 @@ def onnx(model: Trained, folder: Path, run: Path) -> list[Path]:
     except ImportError:
         raise InputError("--to onnx needs its package; pip install 'vae-jax[export]'.") from None
     encoder, decoder = graphs_of(model, "--to onnx", "use --to stablehlo")
-    shape, code = tuple(model.data.train.x.shape[1:]), (model.latent,)
-    outputs = {"mean": code} | ({"log_var": code} if model.recipe.loss.posterior.outputs == 2 else {})
+    shape, code = model.shape, (model.latent,)
+    outputs = {"mean": code} | ({} if model.is_point else {"log_var": code})
     files = folder / "encoder.onnx", folder / "decoder.onnx"
     _write(library, encoder, files[0], {"x": shape}, outputs)
     _write(library, decoder, files[1], {"z": code}, {"x": shape})

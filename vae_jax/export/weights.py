@@ -7,12 +7,12 @@ import jax
 import numpy as np
 
 from vae_jax.errors import InputError
-from vae_jax.export.table import register
-from vae_jax.training.trained import Trained
+from vae_jax.export.format import FORMATS
+from vae_jax.trained.model import Trained
 from vae_jax.writing import plain
 
 
-@register("safetensors")
+@FORMATS.register("safetensors")
 def safetensors(model: Trained, folder: Path, run: Path) -> list[Path]:
     """model.safetensors, a flat table of arrays, and model.json, what they are; for archives."""
     try:
@@ -25,7 +25,8 @@ def safetensors(model: Trained, folder: Path, run: Path) -> list[Path]:
         "epoch": model.epoch,
         "config": dict(model.experiment.config),
         "row": plain(dict(model.row)),
-        "shape": list(model.data.train.x.shape[1:]),
+        "shape": list(model.shape),
+        "data": plain(model.description.as_json()),
         "arrays": {name: list(array.shape) for name, array in arrays.items()},
     }
     save_file(arrays, folder / "model.safetensors", metadata={"format": "vae_jax", "model": json.dumps(about)})
@@ -40,6 +41,7 @@ def named_arrays(model: Trained) -> dict[str, np.ndarray]:
     for path, leaf in leaves:
         names = [str(getattr(part, "key", getattr(part, "name", part))) for part in path]
         arrays["/".join(name for name in names if name != "params")] = np.asarray(leaf, order="C")
-    if model.data.units is not None:
-        arrays |= {f"units/{name}": np.asarray(value) for name, value in model.data.units._asdict().items()}
+    units = model.description.units
+    if units is not None:
+        arrays |= {f"units/{name}": np.asarray(value) for name, value in units._asdict().items()}
     return arrays

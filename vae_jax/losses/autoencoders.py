@@ -8,24 +8,27 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions.base import Distribution, mean_of, total, wide
-from vae_jax.distributions.continuous import Delta
-from vae_jax.distributions.posteriors import POINT, RATES, Rates
+from vae_jax.distributions.base import Distribution, has_density, mean_of, total, upcast
+from vae_jax.distributions.points import Activations, Delta
 from vae_jax.hyperparameter import Hyperparameter
+from vae_jax.losses._calls import per_batch, per_example
 from vae_jax.losses.batch import Batch, loss_of
 from vae_jax.losses.corruption import gaussian_noise, masking, salt_and_pepper
 from vae_jax.losses.elbo import Decode, Encode, Terms, elbo_terms, one_number
-from vae_jax.losses.table import register
+from vae_jax.losses.loss import LOSSES
 
-_SHARE = Hyperparameter(default=0.3, most=1)  # of the pixels
-
-
-def as_point(code: Any) -> Delta:
-    """The code as a point: a distribution's mean, or an array as it is."""
-    return Delta(mean_of(code) if hasattr(code, "log_prob") else code)
+_SHARE = Hyperparameter(most=1)  # a share of the pixels
 
 
-@register("ae", posterior=POINT, uses_prior=False)
+def as_point(code: Any) -> Any:
+    """The code as a point: of an array, of a density's mean, or of a point, which is returned unchanged."""
+    if not hasattr(code, "log_prob"):
+        return Delta(code)
+    return Delta(mean_of(code)) if has_density(code) else code
+
+
+@LOSSES.register("ae", posterior="point", point=True, uses_prior=False)
+@per_example
 def autoencoder(
     key: Array, x: Array, encode: Encode, decode: Decode, *, prior: Distribution | None = None
 ) -> tuple[Array, Terms]:
@@ -46,6 +49,10 @@ def autoencoder(
     Returns:
       `(loss [], Terms)` in nats; `terms.kl` is NaN, since a point has no finite KL to a density.
 
+    Raises:
+      ValueError: the decoded distribution does not have x's shape, or the code has more than one axis.
+      TypeError: `decode` does not return a distribution.
+
     Reference: Hinton & Salakhutdinov, *Reducing the dimensionality of data with neural networks*, 2006.
 
     >>> from vae_jax import Bernoulli
@@ -57,7 +64,8 @@ def autoencoder(
     return terms.distortion, terms
 
 
-@register("denoising", hyper={"noise": 0.3}, posterior=POINT, uses_prior=False, corrupt=gaussian_noise)
+@LOSSES.register("denoising", posterior="point", point=True, uses_prior=False)
+@per_example
 def denoising(
     key: Array,
     x: Array,
@@ -77,12 +85,16 @@ def denoising(
       x: one example, clean.
       encode: as in `autoencoder`.
       decode: z -> p(x|z).
-      noise: its strength: σ for `gaussian_noise`, a probability for `masking` and `salt_and_pepper`.
+      noise: strength of the corruption: σ for `gaussian_noise`, a probability for `masking` and `salt_and_pepper`.
       corruption: `(key, x, *, noise) -> x`; see `vae_jax.losses.corruption`.
       prior: not used.
 
     Returns:
       `(loss [], Terms)` in nats, of the clean x given the corrupted one.
+
+    Raises:
+      ValueError: as in `autoencoder`.
+      TypeError: as in `autoencoder`.
 
     Reference: Vincent et al., *Extracting and composing robust features with denoising autoencoders*, 2008.
 
@@ -93,27 +105,62 @@ def denoising(
     ([0.0, 0.0], 2.8379)
     """
     key_corruption, key_code = jax.random.split(key)
-    seen = corruption(key_corruption, x, noise=noise)
-    return autoencoder(key_code, x, lambda _: encode(seen), decode, prior=prior)
+    corrupted = corruption(key_corruption, x, noise=noise)
+    return autoencoder(key_code, x, lambda _: encode(corrupted), decode, prior=prior)
 
 
-@register("denoising-masking", hyper={"noise": _SHARE}, posterior=POINT, uses_prior=False, corrupt=masking)
-def denoising_masking(key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any) -> tuple[Array, Terms]:
-    """Denoising autoencoder: encodes x with pixels set to 0 at random, reconstructs the clean x."""
-    return denoising(key, x, encode, decode, corruption=masking, **hyper)
-
-
-@register(
-    "denoising-salt-and-pepper", hyper={"noise": _SHARE}, posterior=POINT, uses_prior=False, corrupt=salt_and_pepper
-)
-def denoising_salt_and_pepper(
-    key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any
+@LOSSES.register("denoising-masking", ranges={"noise": _SHARE}, posterior="point", point=True, uses_prior=False)
+@per_example
+def denoising_masking(
+    key: Array,
+    x: Array,
+    encode: Encode,
+    decode: Decode,
+    *,
+    noise: ArrayLike = 0.3,
+    corruption: Callable[..., Array] = masking,
+    prior: Distribution | None = None,
 ) -> tuple[Array, Terms]:
-    """Denoising autoencoder: encodes x with pixels set to 0 or 1 at random, reconstructs the clean x."""
-    return denoising(key, x, encode, decode, corruption=salt_and_pepper, **hyper)
+    """Denoising autoencoder: encodes x with pixels set to 0 at random, reconstructs the clean x.
+
+    Arguments as in `denoising`; `noise` is the share of pixels, from 0 to 1.
+
+    >>> from vae_jax import Normal
+    >>> copy = lambda z: Normal(z, jnp.zeros(2))
+    >>> loss, terms = denoising_masking(jax.random.key(0), jnp.ones(2), lambda x: x, copy, noise=1.0)
+    >>> terms.z.tolist(), round(float(loss), 4)  # every pixel is masked, one away from the clean x: 1 + ln 2π
+    ([0.0, 0.0], 2.8379)
+    """
+    return denoising(key, x, encode, decode, noise=noise, corruption=corruption, prior=prior)
 
 
-@register("sparse", hyper={"weight": 1.0}, posterior=POINT, uses_prior=False)
+@LOSSES.register("denoising-salt-and-pepper", ranges={"noise": _SHARE}, posterior="point", point=True, uses_prior=False)
+@per_example
+def denoising_salt_and_pepper(
+    key: Array,
+    x: Array,
+    encode: Encode,
+    decode: Decode,
+    *,
+    noise: ArrayLike = 0.3,
+    corruption: Callable[..., Array] = salt_and_pepper,
+    prior: Distribution | None = None,
+) -> tuple[Array, Terms]:
+    """Denoising autoencoder: encodes x with pixels set to 0 or 1 at random, reconstructs the clean x.
+
+    Arguments as in `denoising`; `noise` is the share of pixels, from 0 to 1.
+
+    >>> from vae_jax import Normal
+    >>> x, copy = jnp.full(2, 0.5), lambda z: Normal(z, jnp.zeros(2))
+    >>> loss, terms = denoising_salt_and_pepper(jax.random.key(0), x, lambda x: x, copy, noise=1.0)
+    >>> set(terms.z.tolist()) <= {0.0, 1.0}, round(float(loss), 4)  # every pixel is ½ away: ¼ + ln 2π
+    (True, 2.0879)
+    """
+    return denoising(key, x, encode, decode, noise=noise, corruption=corruption, prior=prior)
+
+
+@LOSSES.register("sparse", posterior="point", point=True, uses_prior=False)
+@per_example
 def sparse(
     key: Array,
     x: Array,
@@ -136,7 +183,11 @@ def sparse(
       prior: not used.
 
     Returns:
-      `(loss [], Terms)`.
+      `(loss [], Terms)` in nats.
+
+    Raises:
+      ValueError: the weight is not one number; and as in `autoencoder`.
+      TypeError: as in `autoencoder`.
 
     Reference: Goodfellow, Bengio & Courville, *Deep Learning*, 2016, section 14.2.1.
 
@@ -150,10 +201,11 @@ def sparse(
     return one_number(loss + weight * total(jnp.abs(terms.z))), terms
 
 
-_TARGET = Hyperparameter(default=0.05, most=1, exclusive=True)
+_TARGET = Hyperparameter(most=1, exclusive=True)
 
 
-@register("sparse-rate", hyper={"weight": 1.0, "target": _TARGET}, batch=True, posterior=RATES, uses_prior=False)
+@LOSSES.register("sparse-rate", ranges={"target": _TARGET}, posterior="rates", point=True, uses_prior=False)
+@per_batch
 def sparse_rate(
     batch: Batch, *, weight: ArrayLike = 1.0, target: ArrayLike = 0.05, axis_name: str | None = None
 ) -> Array:
@@ -163,17 +215,17 @@ def sparse_rate(
 
     KL(ρ ‖ ρ̂) = ρ ln(ρ/ρ̂) + (1 − ρ) ln((1 − ρ)/(1 − ρ̂)), zero where a unit is active at the target rate.
 
-    From posteriors that keep their logits, as the family `rates` does, ln ρ̂ and ln(1 − ρ̂) come from these, so that a
-    unit that is always on or off still has its gradient; from codes alone, as far as float32 tells them from 0 and 1.
+    If the posterior keeps its logits, as `rates` does, ln ρ̂ and ln(1 − ρ̂) are computed from them, so that a unit that
+    is always on or off still has a gradient. From codes alone it has one only where float32 tells them from 0 and 1.
 
     Args:
       batch: with codes `[batch, latent]` in (0, 1), such as a sigmoid gives.
-      weight: ≥ 0.
+      weight: nats per nat of the KL, ≥ 0.
       target: ρ, in (0, 1).
-      axis_name: a mapped axis over which the batch is split, as in `jax.lax.pmean`; the loss is that of the whole.
+      axis_name: a mapped axis that the batch is split over, as in `jax.lax.pmean`; the loss is that of the whole batch.
 
     Returns:
-      The loss of the batch, `[]`.
+      The loss of the batch in nats, `[]`.
 
     Reference: Ng, *Sparse autoencoder*, CS294A lecture notes, 2011.
 
@@ -181,13 +233,16 @@ def sparse_rate(
     >>> float(sparse_rate(Batch(terms), target=0.05))  # active at the target rate
     85.0
     """
-    terms = batch.whole(axis_name).terms
-    if isinstance(terms.posterior, Rates):
-        logits, n = wide(terms.posterior.logits), terms.z.shape[0]
+    terms = batch.gathered(axis_name).terms
+    if isinstance(terms.posterior, Activations):
+        logits, n = upcast(terms.posterior.logits), terms.z.shape[0]
         on, off = (jax.nn.logsumexp(jax.nn.log_sigmoid(sign * logits), axis=0) - jnp.log(n) for sign in (1, -1))
     else:
-        z = jnp.mean(wide(terms.z), axis=0)
+        z = jnp.mean(upcast(terms.z), axis=0)
         limits = jnp.finfo(z.dtype)
         on, off = jnp.log(jnp.maximum(z, limits.tiny)), jnp.log(jnp.maximum(1 - z, limits.epsneg))
     divergence = target * (jnp.log(target) - on) + (1 - target) * (jnp.log1p(-jnp.asarray(target)) - off)
     return loss_of(jnp.mean(terms.distortion) + weight * jnp.sum(divergence), axis_name)
+
+
+ae = autoencoder

@@ -1,7 +1,8 @@
-"""What a batch loss takes: the terms of its examples, and whatever else it may need."""
+"""What a batch loss takes: the terms of its examples, and anything else that it may need."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,32 +12,34 @@ from vae_jax.losses.elbo import Terms, expect_density
 
 
 class Batch(NamedTuple):
-    """A batch as losses see it. Training fills in everything; elsewhere give only what the loss needs.
+    """A batch as losses see it. Training fills in everything; elsewhere, give only what the loss needs.
 
     Attributes:
-      terms: those of the examples, every leaf with a leading axis `[batch]`.
-      data_size: how many examples the batch is drawn from.
+      terms: the `Terms` of the examples, every leaf with a leading axis `[batch]`.
+      data_size: the size of the data set that the batch is drawn from.
       pixels: how many numbers an example has.
-      prior_samples: draws of p(z), `[m, latent]`, usually as many as there are examples.
-      critic: z `[latent]` -> logit `[]`, its parameters held fixed.
+      prior_samples: draws from p(z), `[m, latent]`, usually as many as there are examples.
+      critics: name -> critic, a function of x, of a reconstruction or of z to logits; its parameters are held fixed.
+      x: the examples as the model saw them, `[batch, *shape]`.
     """
 
     terms: Terms
     data_size: int | None = None
     pixels: int | None = None
     prior_samples: Array | None = None
-    critic: Callable[[Array], Array] | None = None
+    critics: Mapping[str, Callable[[Array], Array]] = MappingProxyType({})
+    x: Array | None = None
 
-    def whole(self, axis_name: str | None) -> "Batch":
-        """The batch, checked to be one; and joined over the devices of a mapped axis, if that is named.
+    def gathered(self, axis_name: str | None) -> "Batch":
+        """The batch, checked to be one and, if an axis is named, gathered over its devices.
 
-        The first line of every batch loss: what a loss computes of a batch is no mean over its parts.
+        Every batch loss calls this first, since the loss of a batch is not the mean of the losses of its parts.
 
         Args:
-          axis_name: an axis of `shard_map`, `pmap` or `vmap` over which the batch is split; None where it is whole.
+          axis_name: an axis of `shard_map`, `pmap` or `vmap` over which the batch is split; None if it is whole.
 
         Raises:
-          ValueError: terms without a leading axis, as those of a single example, or of no example.
+          ValueError: the terms have no leading axis, as those of a single example, or the batch is empty.
         """
         likelihood, kl, z = (jnp.shape(leaf) for leaf in self.terms[:3])
         if (len(likelihood), len(kl), len(z)) != (1, 2, 2) or not likelihood == kl[:1] == z[:1] or 0 in (*kl, *z):
@@ -46,13 +49,13 @@ class Batch(NamedTuple):
             )
         if axis_name is None:
             return self
-        terms, prior = jax.tree.map(
-            lambda leaf: lax.all_gather(leaf, axis_name, tiled=True), (self.terms, self.prior_samples)
+        terms, prior, x = jax.tree.map(
+            lambda leaf: lax.all_gather(leaf, axis_name, tiled=True), (self.terms, self.prior_samples, self.x)
         )
-        return self._replace(terms=terms, prior_samples=prior)
+        return self._replace(terms=terms, prior_samples=prior, x=x)
 
     def need_density(self, loss: str) -> Terms:
-        """`terms`, or a ValueError where the posterior is a point, so that the rate is not defined."""
+        """`terms`, or a ValueError if the posterior is a point, for which the rate is not defined."""
         expect_density(self.terms.posterior, loss)
         return self.terms
 
@@ -68,28 +71,36 @@ class Batch(NamedTuple):
         """`prior_samples`, or a ValueError that says how to give it."""
         return _given(self.prior_samples, "prior_samples")
 
-    def need_critic(self) -> Callable[[Array], Array]:
-        """`critic`, or a ValueError that says how to give it."""
-        return _given(self.critic, "critic")
+    def need_x(self) -> Array:
+        """`x`, or a ValueError that says how to give it."""
+        return _given(self.x, "x")
+
+    def need_critic(self, name: str = "critic") -> Callable[[Array], Array]:
+        """One of `critics`, or a ValueError that says how to give it."""
+        if name not in self.critics:
+            raise ValueError(
+                f"this loss needs a critic {name!r}; got none. Give it as Batch(terms, critics={{{name!r}: …}})."
+            )
+        return self.critics[name]
 
 
-def loss_of(whole: Array, axis_name: str | None) -> Array:
-    """The last line of every batch loss: its value, checked to be one number, and equal over the axis.
+def loss_of(value: Array, axis_name: str | None) -> Array:
+    """The last call of every batch loss: its value, checked to be one number, and declared equal along the axis.
 
-    The mean over an axis along which it is equal anyway tells JAX so; without it, the gradient inside of `shard_map`
-    would be counted once for each device.
+    The value is equal along the axis already, and taking the mean tells JAX so. Without it, the gradient inside
+    `shard_map` would be counted once for each device.
 
     Raises:
-      ValueError: it has axes, as where a weight is an array.
+      ValueError: the value is not a scalar, as when a weight is an array.
     """
-    if jnp.ndim(whole):
+    if jnp.ndim(value):
         raise ValueError(
-            f"the loss of a batch is one number; got shape {jnp.shape(whole)}. Map over several weights with jax.vmap."
+            f"the loss of a batch is one number; got shape {jnp.shape(value)}. Map over several weights with jax.vmap."
         )
-    return whole if axis_name is None else lax.pmean(whole, axis_name)
+    return value if axis_name is None else lax.pmean(value, axis_name)
 
 
-def _given(value, name: str):
+def _given(value: Any, name: str) -> Any:
     if value is None:
         raise ValueError(f"this loss needs {name}; got none. Give it as Batch(terms, {name}=…).")
     return value

@@ -11,34 +11,36 @@ from jax.typing import ArrayLike
 
 from vae_jax.distributions.base import (
     Distribution,
-    draw,
+    draw_weighed,
     expect_distribution,
     has_density,
     is_reparametrised,
     shape_of,
     total,
-    wide,
+    upcast,
 )
-from vae_jax.distributions.continuous import Delta
-from vae_jax.distributions.kl import kl_to_prior
-from vae_jax.hyperparameter import whole
-from vae_jax.losses.table import register
+from vae_jax.distributions.points import Delta
+from vae_jax.distributions.to_prior import kl_to_prior
+from vae_jax.losses._calls import per_example
+from vae_jax.losses.loss import LOSSES, Ramp
 
 
 class Terms(NamedTuple):
-    """What a loss saw of one example. `rate` and `distortion` mean the same under every loss, whatever its weights.
+    """What a loss computed for one example. `rate` and `distortion` mean the same for every loss and weight.
 
     Attributes:
       log_likelihood: `[]`, log p(x|z) in nats, summed over pixels.
-      kl: `[latent]`, KL(q(z|x) ‖ p(z)) in nats per latent (`[1]` where it does not split over them).
+      kl: `[parts]`, KL(q(z|x) ‖ p(z)) in nats: `[latent]` where it splits over the latents, else `[1]`.
       z: `[latent]`, the code that was decoded.
       posterior: q(z|x).
+      decoded: p(x|z), or None if it is not a pytree of arrays; compiled, it is computed only where a loss uses it.
     """
 
     log_likelihood: Array
     kl: Array
     z: Array
     posterior: Any
+    decoded: Any = None
 
     @property
     def distortion(self) -> Array:
@@ -48,7 +50,7 @@ class Terms(NamedTuple):
     @property
     def rate(self) -> Array:
         """KL(q(z|x) ‖ p(z)) in nats, summed over latents."""
-        return jnp.sum(wide(self.kl), axis=-1)
+        return jnp.sum(upcast(self.kl), axis=-1)
 
 
 Encode = Callable[[Array], Any]
@@ -66,8 +68,13 @@ def elbo_terms(
 ) -> Terms:
     """Encode x, draw z, decode it: the `Terms` of one example. Arguments as in `negative_elbo`.
 
-    `encode` may also give an array, the code as a point; its `kl` is NaN, since a point has no KL to a density.
-    A batch loss is a function of these, lifted over the batch:
+    `encode` may also return an array, a code that is a point; its `kl` is NaN, since a point has no KL to a density.
+
+    Raises:
+      ValueError: `num_samples` below 1; or as in `negative_elbo`, except that a point is allowed.
+      TypeError: `encode` or `decode` does not return a distribution.
+
+    A batch loss is a function of these terms, lifted over the batch:
 
     >>> from vae_jax import Bernoulli, Normal
     >>> encode, decode = lambda x: Normal(x[:1], jnp.zeros(1)), lambda z: Bernoulli(jnp.zeros(2))
@@ -81,20 +88,23 @@ def elbo_terms(
     posterior = encode_checked(encode, x)
 
     def sampled(key):
-        z = draw(posterior, key)
-        return total(decode_checked(decode, z, x).log_prob(x)), kl_to_prior(posterior, prior, z), z
+        z, log_q = draw_weighed(posterior, key)
+        decoded = decode_checked(decode, z, x)
+        kl = kl_to_prior(posterior, prior, z, log_q)
+        return Terms(total(decoded.log_prob(x)), kl, z, posterior, decoded if _is_tree(decoded) else None)
 
     if num_samples == 1:
-        return Terms(*sampled(key), posterior)
-    log_likelihood, kl, z = jax.vmap(lambda i: sampled(jax.random.fold_in(key, i)))(jnp.arange(num_samples))
-    return Terms(log_likelihood.mean(), kl.mean(axis=0), z[0], posterior)
+        return sampled(key)
+    several = jax.vmap(lambda i: sampled(jax.random.fold_in(key, i)))(jnp.arange(num_samples))
+    first = jax.tree.map(lambda leaf: leaf[0], several.decoded)
+    return Terms(several.log_likelihood.mean(), several.kl.mean(axis=0), several.z[0], posterior, first)
 
 
-_HYPER = {"beta_steps": 0.0, "beta_period": 0.0, "num_samples": whole(1)}
-_RAMPS = {"beta": "beta_steps"}
+_RAMPS = {"beta": Ramp(steps=0.0, period=0.0)}
 
 
-@register("vae", hyper={"beta": 1.0, **_HYPER}, ramps=_RAMPS, beta_elbo=True)
+@LOSSES.register("vae", ramps=_RAMPS, beta_elbo=True)
+@per_example
 def negative_elbo(
     key: Array,
     x: Array,
@@ -109,11 +119,11 @@ def negative_elbo(
 
     −log p(x|z) + β KL(q(z|x) ‖ p(z)),  z ~ q(z|x) = encode(x)
 
-    One sample of z makes the first term an unbiased estimate; the KL is exact for this package's normal q and p, and
+    One sample of z gives an unbiased estimate of the first term; the KL is exact for this package's normal q and p, and
     otherwise estimated from the same z (see `kl_to_prior`). At β = 1 the *expectation* of this value over z is an
     upper bound on −log p(x); the value of a single sample may lie on either side. β = 0 trains an autoencoder whose
-    noise shrinks to 0. In training β rises linearly from 0 over `beta_steps` steps (KL warm-up; 0 for none), and anew
-    every `beta_period` steps (Fu et al., *Cyclical annealing schedule*, 2019; 0 for once).
+    noise shrinks to 0. In training, β rises linearly from 0 over `beta_steps` steps (KL warm-up; 0 for none), and again
+    every `beta_period` steps (Fu et al., *Cyclical annealing schedule*, 2019; 0 for a single rise).
 
     Args:
       key: a typed `jax.random.key`, used once, for ε.
@@ -121,17 +131,16 @@ def negative_elbo(
       encode: x -> q(z|x), a distribution over `[latent]` with a density.
       decode: z -> p(x|z), a distribution over x's shape.
       beta: weight of the KL, ≥ 0. Nats against nats, both summed: no hidden factor of pixels or batch.
-      num_samples: how many z the first term averages over, static. More of them lower its variance and do not tighten
-        the bound; for that see `importance_weighted`.
+      num_samples: how many z the first term averages over, static. More samples lower its variance but do not tighten
+        the bound; for that see `iwae`.
       prior: p(z); `None` is N(0, I).
 
     Returns:
       `(loss [], Terms)`, in nats; the terms are unweighted.
 
     Raises:
-      ValueError: the decoded distribution does not have x's shape; the posterior is a point, has more than one axis, as
-        that of a batch has, or gives samples without a gradient to its parameters, as a mixture does; or β is not one
-        number.
+      ValueError: the decoded distribution does not have x's shape; the posterior is a point, has more than one axis (as
+        for a batch), or is not reparametrised (as a mixture); `num_samples` is below 1; or β is not one number.
       TypeError: `encode` or `decode` does not return a distribution.
 
     References: Kingma & Welling 2014, eq. 10; Higgins et al., *β-VAE*, 2017, eq. 4.
@@ -148,34 +157,80 @@ def negative_elbo(
     return one_number(terms.distortion + beta * terms.rate), terms
 
 
-@register("beta-vae", hyper={"beta": 4.0, **_HYPER}, ramps=_RAMPS, beta_elbo=True)
-def beta_vae(key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any) -> tuple[Array, Terms]:
-    """β-VAE: the negative ELBO with the KL weighted by β = 4, to disentangle the latents."""
-    return negative_elbo(key, x, encode, decode, **hyper)
+@LOSSES.register("beta-vae", ramps=_RAMPS, beta_elbo=True)
+@per_example
+def beta_vae(
+    key: Array,
+    x: Array,
+    encode: Encode,
+    decode: Decode,
+    *,
+    beta: ArrayLike = 4.0,
+    num_samples: int = 1,
+    prior: Distribution | None = None,
+) -> tuple[Array, Terms]:
+    """β-VAE: the negative ELBO with the KL weighted by β = 4, to disentangle the latents.
+
+    Arguments as in `negative_elbo`.
+
+    >>> from vae_jax import Bernoulli, Normal
+    >>> encode = lambda x: Normal(jnp.ones(2), jnp.zeros(2))
+    >>> decode = lambda z: Bernoulli(jnp.zeros(4))
+    >>> loss, terms = beta_vae(jax.random.key(0), jnp.ones(4), encode, decode)
+    >>> round(float(loss), 4), float(terms.rate)  # 4 ln 2 + 4·1
+    (6.7726, 1.0)
+    """
+    return negative_elbo(key, x, encode, decode, beta=beta, num_samples=num_samples, prior=prior)
 
 
-@register("cvae", hyper={"beta": 1.0, **_HYPER}, ramps=_RAMPS, conditional=True)
-def conditional_negative_elbo(
-    key: Array, x: Array, encode: Encode, decode: Decode, **hyper: Any
+@LOSSES.register("cvae", ramps=_RAMPS, conditional=True)
+@per_example
+def cvae(
+    key: Array,
+    x: Array,
+    encode: Encode,
+    decode: Decode,
+    *,
+    beta: ArrayLike = 1.0,
+    num_samples: int = 1,
+    prior: Distribution | None = None,
 ) -> tuple[Array, Terms]:
     """Conditional VAE: the negative ELBO of x given its label, which goes into encoder and decoder.
 
-    −log p(x|z, y) + β KL(q(z|x, y) ‖ p(z|y)); the label is already bound in `encode`, `decode` and a prior that takes
-    it, as `--prior label` does.
+    −log p(x|z, y) + β KL(q(z|x, y) ‖ p(z|y))
+
+    The label is already bound in `encode`, in `decode`, and in the prior if that takes one, as `--prior label` does.
+    Arguments as in `negative_elbo`.
 
     Reference: Sohn, Lee & Yan, *Learning structured output representation using deep conditional generative models*,
     2015.
+
+    >>> from functools import partial
+    >>> from vae_jax import Bernoulli, Normal
+    >>> encode = lambda x, y: Normal(y * jnp.ones(2), jnp.zeros(2))
+    >>> decode = lambda z, y: Bernoulli(jnp.zeros(4))
+    >>> loss, _ = cvae(jax.random.key(0), jnp.ones(4), partial(encode, y=3.0), partial(decode, y=3.0))
+    >>> round(float(loss), 4)  # 4 ln 2 + 2·½·3²
+    11.7726
     """
-    return negative_elbo(key, x, encode, decode, **hyper)
+    return negative_elbo(key, x, encode, decode, beta=beta, num_samples=num_samples, prior=prior)
+
+
+vae = negative_elbo
+
+
+def _is_tree(distribution: Any) -> bool:
+    """Whether it is a pytree of arrays, so that it can go through `jax.vmap`."""
+    return all(isinstance(leaf, (jax.Array, np.ndarray, float)) for leaf in jax.tree.leaves(distribution))
 
 
 def encode_checked(encode: Encode, x: Array) -> Any:
     """q(z|x) of one example, checked; an array becomes a point.
 
     Raises:
-      TypeError: neither a distribution nor an array.
-      ValueError: not over one axis, `[latent]`, as where x is a batch; or not reparametrised, so that the encoder's
-        gradient would silently miss what the choice of z contributes.
+      TypeError: the output is neither a distribution nor an array.
+      ValueError: it does not have one axis, `[latent]`, as when x is a batch; or it is not reparametrised, so that the
+        encoder's gradient would silently lack the part through z.
     """
     posterior = encode(x)
     if isinstance(posterior, (jax.Array, np.ndarray)):
@@ -195,11 +250,16 @@ def encode_checked(encode: Encode, x: Array) -> Any:
 
 
 def decode_checked(decode: Decode, z: Array, x: Array) -> Distribution:
-    """p(x|z), checked: a decoder of another shape than x's would silently broadcast to a wrong sum.
+    """p(x|z), checked to have x's shape: any other would silently broadcast to a wrong sum.
+
+    Args:
+      decode: z -> p(x|z).
+      z: one code, `[latent]`.
+      x: one example, `[*shape]`.
 
     Raises:
-      TypeError: not a distribution.
-      ValueError: not over x's shape.
+      TypeError: the output is not a distribution.
+      ValueError: it does not have x's shape.
     """
     likelihood = expect_distribution("decode(z)", decode(z))
     shape = shape_of(likelihood)
@@ -212,7 +272,7 @@ def decode_checked(decode: Decode, z: Array, x: Array) -> Distribution:
 
 
 def expect_density(posterior: Any, what: str) -> None:
-    """Refuse a point posterior, whose KL to a density is not defined.
+    """Reject a point posterior, whose KL to a density is not defined.
 
     Raises:
       ValueError: the posterior has no density.
@@ -228,7 +288,7 @@ def one_number(loss: Array) -> Array:
     """The loss of one example, checked to be a scalar.
 
     Raises:
-      ValueError: it has axes, as where a weight such as β is an array.
+      ValueError: it is not a scalar, as when a weight such as β is an array.
     """
     if jnp.ndim(loss):
         raise ValueError(

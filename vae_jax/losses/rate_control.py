@@ -1,20 +1,17 @@
-"""The KL held at a value, or kept above one: functions of the terms of a batch."""
+"""The KL held at a value, or free below one: functions of the terms of a batch."""
 
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions.base import wide
+from vae_jax.distributions.base import upcast
+from vae_jax.losses._calls import per_batch
 from vae_jax.losses.batch import Batch, loss_of
-from vae_jax.losses.table import register
+from vae_jax.losses.loss import LOSSES, Ramp
 
 
-@register(
-    "capacity",
-    hyper={"gamma": 100.0, "capacity": 25.0, "capacity_steps": 1000.0},
-    batch=True,
-    ramps={"capacity": "capacity_steps"},
-)
+@LOSSES.register("capacity", ramps={"capacity": Ramp(1000.0)})
+@per_batch
 def capacity(
     batch: Batch, *, gamma: ArrayLike = 100.0, capacity: ArrayLike = 25.0, axis_name: str | None = None
 ) -> Array:
@@ -22,17 +19,20 @@ def capacity(
 
     mean(−log p(x|z)) + γ |mean(KL) − C|
 
-    In training C rises linearly from 0 over `capacity_steps` steps (100,000 in Locatello et al. 2019). At KL = C
+    In training, C rises linearly from 0 over `capacity_steps` steps (100,000 in Locatello et al. 2019). At KL = C
     the loss is the distortion.
 
     Args:
       batch: only its terms are used.
       gamma: γ, ≥ 0; 1000 in the study of Locatello et al. 2019. 100 leaves more of Adam's step to the distortion.
       capacity: C in nats, ≥ 0.
-      axis_name: a mapped axis over which the batch is split, as in `jax.lax.pmean`; the loss is that of the whole.
+      axis_name: a mapped axis that the batch is split over, as in `jax.lax.pmean`; the loss is that of the whole batch.
 
     Returns:
-      The loss of the batch, `[]`.
+      The loss of the batch in nats, `[]`.
+
+    Raises:
+      ValueError: point codes, which have no KL.
 
     Reference: Burgess et al., *Understanding disentangling in β-VAE*, 2018, eq. 8.
 
@@ -41,26 +41,30 @@ def capacity(
     >>> float(capacity(Batch(terms), gamma=100.0, capacity=25.0))  # 85 + 100·|26 − 25|
     185.0
     """
-    terms = batch.whole(axis_name).need_density("capacity")
+    terms = batch.gathered(axis_name).need_density("capacity")
     return loss_of(jnp.mean(terms.distortion) + gamma * jnp.abs(jnp.mean(terms.rate) - capacity), axis_name)
 
 
-@register("free-bits", hyper={"free_nats": 0.1}, batch=True)
+@LOSSES.register("free-bits")
+@per_batch
 def free_bits(batch: Batch, *, free_nats: ArrayLike = 0.1, axis_name: str | None = None) -> Array:
     """Free bits: the KL of each latent is not penalised below a floor, so that none is given up early.
 
     mean(−log p(x|z)) + Σ_j max(mean(KL_j), λ)
 
-    Where the KL does not split over the latents, as with a mixture for a prior, the floor of the whole is λ times the
-    number of latents.
+    Where the KL does not split over the latents, as with a mixture prior, the floor of the whole is λ times the number
+    of latents.
 
     Args:
       batch: only its terms are used; `kl` is `[batch, latent]`, or `[batch, 1]` where it does not split.
       free_nats: λ, nats per latent, ≥ 0. At 0 this is the negative ELBO.
-      axis_name: a mapped axis over which the batch is split, as in `jax.lax.pmean`; the loss is that of the whole.
+      axis_name: a mapped axis that the batch is split over, as in `jax.lax.pmean`; the loss is that of the whole batch.
 
     Returns:
-      The loss of the batch, `[]`.
+      The loss of the batch in nats, `[]`.
+
+    Raises:
+      ValueError: `free_nats` is not one number; or point codes, which have no KL.
 
     Reference: Kingma et al., *Improving variational inference with inverse autoregressive flow*, 2016, eq. 15.
 
@@ -69,8 +73,8 @@ def free_bits(batch: Batch, *, free_nats: ArrayLike = 0.1, axis_name: str | None
     >>> float(free_bits(Batch(terms), free_nats=0.5))  # 80 + 3 + 0.5
     83.5
     """
-    terms = batch.whole(axis_name).need_density("free bits")
-    kl = jnp.mean(wide(terms.kl), axis=0)
+    terms = batch.gathered(axis_name).need_density("free bits")
+    kl = jnp.mean(upcast(terms.kl), axis=0)
     floor = free_nats * (terms.z.shape[1] / kl.size)
     if jnp.ndim(free_nats):
         raise ValueError(f"free_nats is one number, for each latent; got shape {jnp.shape(free_nats)}.")

@@ -1,4 +1,4 @@
-"""β converted between conventions: what one library sums another averages, so one number means different things."""
+"""β converted between conventions: one library sums what another averages, so one number means different things."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from jax.typing import ArrayLike
 
 
 class Scaling(NamedTuple):
-    """How a loss adds up its two terms, unit·reduce(−log p) + β·reduce(KL); the batch is reduced alike in both.
+    """How a loss adds up its two terms, unit·reduce(−log p) + β·reduce(KL); the batch is reduced the same way in both.
 
     Attributes:
       pixels_averaged: the reconstruction is a mean over pixels and channels, not a sum.
@@ -38,11 +38,12 @@ def convert_beta(
 ) -> ArrayLike:
     """The β under `target` that has the same optimum as `beta` under `source`.
 
-    r·Σ(−log p) + β k·Σ KL has the optimum of plain sums with β k/r; r = unit, divided by the pixels where they are
-    averaged; k = 1, divided by the latents where those are. So the normalised β is β·latents/pixels.
+    r·Σ(−log p) + β k·Σ KL has the optimum of plain sums with β k/r. Here r = unit, divided by the number of pixels if
+    these are averaged, and k = 1, divided by the number of latents if those are. So the normalised β is
+    β·latents/pixels.
 
     Args:
-      beta: any shape.
+      beta: β under `source`, any shape.
       source: the convention of `beta`, a `Scaling` or a name in `SCALINGS`.
       target: the convention of the result.
       pixels: height·width·channels of an example.

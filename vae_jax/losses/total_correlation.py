@@ -9,11 +9,12 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.distributions.base import Distribution, wide
+from vae_jax.distributions.base import Distribution, upcast
 from vae_jax.distributions.continuous import Normal
+from vae_jax.losses._calls import per_batch
 from vae_jax.losses.batch import Batch, loss_of
 from vae_jax.losses.elbo import expect_density
-from vae_jax.losses.table import register
+from vae_jax.losses.loss import LOSSES
 
 SAMPLING = ("stratified", "weighted")
 
@@ -22,9 +23,9 @@ def log_prob_per_latent(posterior: Any, z: Array) -> Array:
     """log q(z_j|x) of each latent, `[latent]`, for one example's factorised posterior.
 
     Args:
-      posterior: our `Normal`; or another library's that gives a value per latent, such as
-        NumPyro's `Normal` without `to_event`.
-      z: `[latent]`.
+      posterior: our `Normal`, or another library's distribution that gives a value per latent, such as NumPyro's
+        `Normal` without `to_event`.
+      z: the code, `[latent]`.
 
     Raises:
       ValueError: the posterior gives one value for all latents, or is a point.
@@ -33,7 +34,7 @@ def log_prob_per_latent(posterior: Any, z: Array) -> Array:
         log_var = jnp.broadcast_to(posterior.log_var, jnp.shape(posterior.mean))
         return jax.vmap(lambda q, z: q.log_prob(z))(Normal(posterior.mean, log_var), z)
     expect_density(posterior, "the aggregate posterior")
-    log_q = wide(posterior.log_prob(z))
+    log_q = upcast(posterior.log_prob(z))
     if log_q.shape != z.shape:
         raise ValueError(
             f"q(z|x) must give a log-probability per latent, {z.shape}; got {log_q.shape}. "
@@ -69,21 +70,24 @@ class AggregateDensity(NamedTuple):
 def aggregate_density(
     z: Array, posterior: Distribution, *, data_size: ArrayLike, sampling: str = "stratified"
 ) -> AggregateDensity:
-    """log q(z) and log q(z_j) of a batch's codes, q(z) = mean over the **data set** of q(z|x), from the batch alone.
+    """log q(z) and log q(z_j) of codes, with q(z) the mean of q(z|x) over the **data set**, from the batch alone.
 
     log q(z_i) ≈ log Σ_k w_ik q(z_i|x_k), and the same for each latent, with one of
 
     - `stratified`: w_ii = 1/N, the rest (N − 1)/(N(M − 1)). Unbiased for q(z), and exact where the batch is the data.
     - `weighted`: all 1/(N·M). The log of a lower bound in expectation: too small by up to ln N.
 
-    N is the size of the data, M of the batch. Both give log q(z) a bias that falls slowly with M: a penalty to train
-    with, not a quantity to report.
+    N is the size of the data set, M that of the batch. Both give log q(z) a bias that falls slowly with M: use it as a
+    penalty in training, not as a quantity to report.
 
     Args:
-      z: `[batch, latent]`, z_i drawn from q(z|x_i).
-      posterior: those of the batch, leaves `[batch, latent]`; factorised over latents.
+      z: `[batch, latent]`, with z_i drawn from q(z|x_i).
+      posterior: q(z|x) of each example, leaves `[batch, latent]`; factorised over latents.
       data_size: N, at least the batch size.
       sampling: `stratified` or `weighted`; static.
+
+    Returns:
+      The log-densities of each code, in nats.
 
     Raises:
       ValueError: an unknown sampling, a data set smaller than the batch, or one example with `stratified`, which
@@ -117,10 +121,8 @@ def aggregate_density(
     return AggregateDensity(jnp.sum(jnp.where(own[..., None], pairs, 0.0), axis=(1, 2)), joint, marginals)
 
 
-_HYPER = {"alpha": 1.0, "beta": 6.0, "gamma": 1.0}
-
-
-@register("beta-tc", hyper=_HYPER, batch=True)
+@LOSSES.register("beta-tc")
+@per_batch
 def beta_tc(
     batch: Batch,
     *,
@@ -136,8 +138,8 @@ def beta_tc(
 
     I = E log q(z|x) − log q(z) is the mutual information, TC = E log q(z) − Σ_j log q(z_j) the total correlation, and
     the last the dimension-wise KL, all from the minibatch (`aggregate_density` states the bias). They sum to the KL, so
-    it is computed as −log p(x|z) + γ KL + (α − γ) I + (β − γ) TC, with the KL in closed form: α = β = γ = 1 is the
-    negative ELBO itself, and α = γ = 1 has one noisy term, not three.
+    the loss is computed as −log p(x|z) + γ KL + (α − γ) I + (β − γ) TC, with the KL in closed form: α = β = γ = 1 is
+    exactly the negative ELBO, and α = γ = 1 has one noisy term, not three.
 
     Args:
       batch: with `data_size`, N, the size of the data set; normal posteriors with leaves `[batch, latent]`.
@@ -145,13 +147,13 @@ def beta_tc(
       beta: weight of the total correlation, ≥ 0.
       gamma: weight of the dimension-wise KL, ≥ 0.
       sampling: `stratified` or `weighted`; static.
-      axis_name: a mapped axis over which the batch is split, as in `jax.lax.pmean`; the loss is that of the whole.
+      axis_name: a mapped axis that the batch is split over, as in `jax.lax.pmean`; the loss is that of the whole batch.
 
     Returns:
       The loss of the batch in nats, `[]`.
 
     Raises:
-      ValueError: as `aggregate_density`; or a batch without the size of its data.
+      ValueError: as in `aggregate_density`; or a batch without `data_size`.
 
     Reference: Chen et al. 2018.
 
@@ -162,7 +164,7 @@ def beta_tc(
     >>> round(float(beta_tc(Batch(terms, data_size=2), beta=6.0)), 3)  # KL of 2, and 5 ln 2
     5.466
     """
-    batch = batch.whole(axis_name)
+    batch = batch.gathered(axis_name)
     terms = batch.need_density("β-TCVAE")
     density = aggregate_density(terms.z, terms.posterior, data_size=batch.need_data_size(), sampling=sampling)
     information, correlation = density.mutual_information.mean(), density.total_correlation.mean()
@@ -171,7 +173,25 @@ def beta_tc(
     return loss_of(kl + weighed, axis_name)
 
 
-@register("beta-tc-weighted", hyper=_HYPER, batch=True)
-def beta_tc_weighted(batch: Batch, **rest: Any) -> Array:
-    """β-TCVAE with minibatch-weighted sampling: equal weights in q(z), whose log is too small by up to ln N."""
-    return beta_tc(batch, sampling="weighted", **rest)
+@LOSSES.register("beta-tc-weighted")
+@per_batch
+def beta_tc_weighted(
+    batch: Batch,
+    *,
+    alpha: ArrayLike = 1.0,
+    beta: ArrayLike = 6.0,
+    gamma: ArrayLike = 1.0,
+    axis_name: str | None = None,
+) -> Array:
+    """β-TCVAE with minibatch-weighted sampling: equal weights in q(z), whose log is too small by up to ln N.
+
+    Arguments as in `beta_tc`.
+
+    >>> from vae_jax import Normal
+    >>> from vae_jax.losses import Terms
+    >>> q = Normal(jnp.array([[-50.0, -50.0], [50.0, 50.0]]), jnp.zeros((2, 2)))  # as for `beta_tc`
+    >>> terms = Terms(jnp.zeros(2), jnp.ones((2, 2)), q.mean, q)
+    >>> round(float(beta_tc_weighted(Batch(terms, data_size=2), beta=6.0)), 3)  # weights 1/4, so TC = ln 4
+    8.931
+    """
+    return beta_tc(batch, alpha=alpha, beta=beta, gamma=gamma, sampling="weighted", axis_name=axis_name)

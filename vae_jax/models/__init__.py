@@ -1,5 +1,7 @@
-"""Models: encoder, decoder, likelihood and prior as Flax modules, and `VAE`, which joins them in pure functions."""
+"""Models: encoder, posterior, decoder, likelihood and prior, and `VAE`, which joins them in pure functions."""
 
+from vae_jax.models.foreign import from_equinox, from_haiku, from_nnx
+from vae_jax.models.latents import Latents
 from vae_jax.models.likelihoods import (
     LIKELIHOODS,
     BernoulliLikelihood,
@@ -28,16 +30,26 @@ from vae_jax.models.networks import (
     Network,
     NetworkConfig,
 )
+from vae_jax.models.part import Params, Part
 from vae_jax.models.pca import fit_pca
+from vae_jax.models.posteriors import (
+    POSTERIORS,
+    ActivationsPosterior,
+    NormalPosterior,
+    PointPosterior,
+    Posterior,
+)
 from vae_jax.models.priors import PRIORS, LabelPrior, MixturePrior, Prior, StandardPrior, VampPrior
-from vae_jax.models.vae import VAE, Params
+from vae_jax.models.vae import VAE
 
 __all__ = [
     "INITIALIZERS",
     "LIKELIHOODS",
     "NETWORKS",
+    "POSTERIORS",
     "PRIORS",
     "VAE",
+    "ActivationsPosterior",
     "BernoulliLikelihood",
     "ContinuousBernoulliLikelihood",
     "ConvDecoder",
@@ -47,6 +59,7 @@ __all__ = [
     "DiscretizedLogisticLikelihood",
     "GaussianLikelihood",
     "LabelPrior",
+    "Latents",
     "LearnedGaussianLikelihood",
     "Likelihood",
     "LinearGaussian",
@@ -54,14 +67,21 @@ __all__ = [
     "MixturePrior",
     "Network",
     "NetworkConfig",
+    "NormalPosterior",
     "Optimum",
     "Params",
+    "Part",
     "PixelGaussianLikelihood",
+    "PointPosterior",
+    "Posterior",
     "Prior",
     "StandardPrior",
     "VampPrior",
     "beta_vae_optimum",
     "denoising_optimum",
     "fit_pca",
+    "from_equinox",
+    "from_haiku",
+    "from_nnx",
     "pca_optimum",
 ]

@@ -1,12 +1,12 @@
 """What a decoder's numbers mean: the table of p(x|z) that `--likelihood` chooses from.
 
 A likelihood is a small Flax module from the decoder's output `[..., channels·outputs]` to a distribution over
-`[..., channels]`. A new one is a class with `@register`, here or in a new file of this folder.
+`[..., channels]`. To add one, write a class with `@LIKELIHOODS.register`, here or in a new file of this folder.
 """
 
 import math
-from collections.abc import Callable
-from typing import ClassVar, TypeVar
+from dataclasses import fields
+from typing import ClassVar
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -22,56 +22,60 @@ from vae_jax.distributions.pixels import (
     DiscretizedLogistic,
     DiscretizedLogisticMixture,
 )
-from vae_jax.table import Table
+from vae_jax.models.part import Part
+from vae_jax.registry import Registry
 
-SPEED = 20.0  # a learned σ or concentration moves so many times as far in a step as a weight of the networks
-LIT = 1e-3  # of a mean image's probabilities, the least and one less the most, as in Burda et al. 2016
-SMALLEST = 1e-6  # variance that data are taken to have at least
+Shape = tuple[int, ...]
+
+SPEED = 20.0  # a learned σ or concentration moves this many times as far in a step as a weight of the networks
+LIT = 1e-3  # probabilities of a mean image are clipped to LIT and 1 − LIT, as in Burda et al. 2016
+SMALLEST = 1e-6  # floor for the variance of the data
 
 
-class Likelihood(nn.Module):
+class Likelihood(Part):
     """What every likelihood declares.
 
     Attributes:
-      outputs: numbers that it takes from the decoder per pixel and channel.
-      support: the values of x that it gives probability to.
-      far: whether it is far from most data at a decoder's output of 0, and starts at their moments by default.
+      outputs: how many numbers it reads from the decoder per pixel and channel.
+      support: the values of x that it is defined on.
+      starts_at_data: whether training starts at the moments of the data by default, since for most data a decoder's
+        output of 0 would be far from them.
     """
 
     outputs: ClassVar[int] = 1
     support: ClassVar[Support] = Support.REAL
-    far: ClassVar[bool] = False
+    starts_at_data: ClassVar[bool] = False
+
+    @nn.nowrap
+    def numbers(self, shape: Shape) -> Shape:
+        """The shape of the decoder's output that it reads, for examples of shape `shape`."""
+        return (*shape[:-1], shape[-1] * self.outputs)
+
+    @nn.nowrap
+    def settings(self) -> dict[str, float]:
+        """Its attributes that are numbers, as `started` set them; a stored model is rebuilt with them."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {n: v for n, v in values.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
 
     @nn.nowrap
     def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple["Likelihood", np.ndarray]:
-        """The likelihood to train, and the decoder's output, that together have these moments.
+        """The likelihood to train and the decoder's output that together have these moments.
 
         Args:
-          mean: of each number of x, of x's shape.
-          variance: likewise.
+          mean: the mean of each number of x, `[*shape]`.
+          variance: its variance, `[*shape]`.
 
         Returns:
-          The likelihood, and the output: of x's shape, with `outputs` numbers for each of the last axis.
+          The likelihood and the output, which has x's shape with `outputs` numbers for each channel.
         """
         del variance
-        return self, np.zeros((*mean.shape[:-1], mean.shape[-1] * self.outputs))
+        return self, np.zeros(self.numbers(mean.shape))
 
 
-KindT = TypeVar("KindT", bound=Likelihood)
-LIKELIHOODS: Table[Likelihood] = Table("likelihood", "vae_jax.models")
+LIKELIHOODS: Registry[Likelihood, []] = Registry("likelihood", "vae_jax.models", lambda name, kind: kind())
 
 
-def register(name: str) -> Callable[[type[KindT]], type[KindT]]:
-    """Register the decorated class in `LIKELIHOODS`, with its defaults."""
-
-    def enter(kind: type[KindT]) -> type[KindT]:
-        LIKELIHOODS.add(name, kind())
-        return kind
-
-    return enter
-
-
-@register("bernoulli")
+@LIKELIHOODS.register("bernoulli")
 class BernoulliLikelihood(Likelihood):
     """Binary pixels from logits; the loss is the cross-entropy."""
 
@@ -86,7 +90,7 @@ class BernoulliLikelihood(Likelihood):
         return self, _logit(mean)
 
 
-@register("gaussian")
+@LIKELIHOODS.register("gaussian")
 class GaussianLikelihood(Likelihood):
     """Real pixels, N(h, scale²): squared error over 2·scale², with one fixed scale for all pixels.
 
@@ -105,7 +109,7 @@ class GaussianLikelihood(Likelihood):
         return self, mean
 
 
-@register("gaussian-learned")
+@LIKELIHOODS.register("gaussian-learned")
 class LearnedGaussianLikelihood(Likelihood):
     """Real pixels, N(h, σ²) with one σ for all pixels, learned (σ-VAE: Rybkin et al. 2021).
 
@@ -113,7 +117,7 @@ class LearnedGaussianLikelihood(Likelihood):
       log_var: log σ² before training; by default σ = 1.
     """
 
-    far: ClassVar[bool] = True
+    starts_at_data: ClassVar[bool] = True
     log_var: float = 0.0
 
     @nn.compact
@@ -126,7 +130,7 @@ class LearnedGaussianLikelihood(Likelihood):
         return LearnedGaussianLikelihood(math.log(max(variance.mean(), SMALLEST))), mean
 
 
-@register("gaussian-pixel")
+@LIKELIHOODS.register("gaussian-pixel")
 class PixelGaussianLikelihood(Likelihood):
     """Real pixels, N(μ, σ²) with μ **and** log σ² from the decoder for every pixel.
 
@@ -136,7 +140,7 @@ class PixelGaussianLikelihood(Likelihood):
     """
 
     outputs: ClassVar[int] = 2
-    far: ClassVar[bool] = True
+    starts_at_data: ClassVar[bool] = True
     smallest_log_var: float = 2.0 * math.log(0.01)
 
     @nn.compact
@@ -151,7 +155,7 @@ class PixelGaussianLikelihood(Likelihood):
         return self, np.concatenate([mean, output], axis=-1)
 
 
-@register("continuous-bernoulli")
+@LIKELIHOODS.register("continuous-bernoulli")
 class ContinuousBernoulliLikelihood(Likelihood):
     """Grey pixels on [0, 1] from logits, properly normalised (Loaiza-Ganem & Cunningham 2019)."""
 
@@ -171,7 +175,7 @@ class ContinuousBernoulliLikelihood(Likelihood):
         return self, 0.5 * (low + high)
 
 
-@register("logistic")
+@LIKELIHOODS.register("logistic")
 class DiscretizedLogisticLikelihood(Likelihood):
     """256 grey levels from a logistic, with location and scale from the decoder for every pixel.
 
@@ -192,7 +196,7 @@ class DiscretizedLogisticLikelihood(Likelihood):
         return self, np.concatenate([mean - 0.5, np.maximum(log_scale, -5.0) + 2.0], axis=-1)
 
 
-@register("logistic-mixture")
+@LIKELIHOODS.register("logistic-mixture")
 class LogisticMixtureLikelihood(Likelihood):
     """256 grey levels from a mixture of five logistics for every pixel, initially spread over [0, 1]."""
 
@@ -221,14 +225,14 @@ class CountLikelihood(Likelihood):
     """Counts, from the logarithms of their means."""
 
     support: ClassVar[Support] = Support.COUNTS
-    far: ClassVar[bool] = True
+    starts_at_data: ClassVar[bool] = True
 
     @nn.nowrap
     def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
         return self, np.log(np.maximum(mean, LIT))
 
 
-@register("poisson")
+@LIKELIHOODS.register("poisson")
 class PoissonLikelihood(CountLikelihood):
     """Counts, whose variance is their mean, from log rates."""
 
@@ -237,7 +241,7 @@ class PoissonLikelihood(CountLikelihood):
         return Poisson(h)
 
 
-@register("negative-binomial")
+@LIKELIHOODS.register("negative-binomial")
 class NegativeBinomialLikelihood(CountLikelihood):
     """Counts, whose variance exceeds their mean, from log means; one concentration for each number of x, learned."""
 

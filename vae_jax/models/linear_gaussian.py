@@ -46,7 +46,13 @@ class LinearGaussian(NamedTuple):
         return covariance @ (self.weights.T @ (x - self.bias)) / self.variance, covariance
 
     def elbo(self, x: Array, mean: Array, log_var: Array) -> Array:
-        """The evidence lower bound of q = N(mean, diag(exp(log_var))) without sampling, in nats."""
+        """The evidence lower bound of q = N(mean, diag(exp(log_var))) without sampling, in nats, `[]`.
+
+        Args:
+          x: one example, `[d]`.
+          mean: the mean of q, `[q]`.
+          log_var: its log σ², `[q]`.
+        """
         var = jnp.exp(log_var)
         error = x - self.bias - self.weights @ mean
         spread = jnp.sum(jnp.square(self.weights) @ var)
@@ -56,7 +62,16 @@ class LinearGaussian(NamedTuple):
         return log_likelihood - 0.5 * jnp.sum(jnp.square(mean) + var - log_var - 1)
 
     def kl_to_posterior(self, x: Array, mean: Array, log_var: Array) -> Array:
-        """KL(N(mean, diag(exp(log_var))) ‖ p(z|x)): exactly the gap between `elbo` and `log_marginal`."""
+        """KL(N(mean, diag(exp(log_var))) ‖ p(z|x)): exactly the gap between `elbo` and `log_marginal`.
+
+        Args:
+          x: one example, `[d]`.
+          mean: the mean of the normal, `[q]`.
+          log_var: its log σ², `[q]`.
+
+        Returns:
+          The divergence in nats, `[]`.
+        """
         exact_mean, covariance = self.posterior(x)
         difference = exact_mean - mean
         _, log_determinant = jnp.linalg.slogdet(covariance)
@@ -66,7 +81,13 @@ class LinearGaussian(NamedTuple):
 
 
 class Optimum(NamedTuple):
-    """What training cannot beat: nats per example, averaged over the data."""
+    """What training cannot beat: nats per example, averaged over the data.
+
+    Attributes:
+      rate: the KL, summed over the latents.
+      distortion: −log p(x|z), summed over the data's dimensions.
+      rate_per_latent: the KL of each latent, `[q]`, largest first.
+    """
 
     rate: float
     distortion: float
@@ -84,6 +105,12 @@ def beta_vae_optimum(eigenvalues: ArrayLike, latent: int, *, beta: float, varian
     R(β) = ½ Σ_{i≤q} ln max(λ_i/(βσ²), 1);  D(β) = (d/2) ln(2πσ²) + [Σ_{i>q} λ_i + Σ_{i≤q} min(λ_i, βσ²)]/(2σ²)
 
     Latent i collapses where λ_i ≤ βσ².
+
+    Args:
+      eigenvalues: λ of the data covariance, `[d]`, in any order.
+      latent: q.
+      beta: β, weight of the KL, above 0.
+      variance: σ², in squared units of x.
     """
     values = np.sort(np.asarray(eigenvalues, float))[::-1]
     kept, left = values[:latent], values[latent:]
@@ -94,14 +121,23 @@ def beta_vae_optimum(eigenvalues: ArrayLike, latent: int, *, beta: float, varian
 
 
 def pca_optimum(eigenvalues: ArrayLike, latent: int) -> tuple[Optimum, float]:
-    """The linear VAE with a learned σ², probabilistic PCA: its optimum, and σ² = the mean of the λ left out."""
+    """The optimum of the linear VAE with a learned σ² (probabilistic PCA), and σ², the mean of the λ left out."""
     values = np.sort(np.asarray(eigenvalues, float))[::-1]
     variance = float(values[latent:].mean())
     return beta_vae_optimum(values, latent, beta=1.0, variance=variance), variance
 
 
 def denoising_optimum(eigenvalues: ArrayLike, latent: int, *, noise: float) -> float:
-    """Squared error of the linear denoising autoencoder: Σ_{i≤q} λ_i s²/(λ_i + s²) + Σ_{i>q} λ_i, s the noise's σ."""
+    """Squared error of the linear denoising autoencoder: Σ_{i≤q} λ_i s²/(λ_i + s²) + Σ_{i>q} λ_i, s the noise's σ.
+
+    Args:
+      eigenvalues: λ of the data covariance, `[d]`, in any order.
+      latent: q.
+      noise: s, in units of x.
+
+    Returns:
+      The error per example, summed over the data's dimensions.
+    """
     values = np.sort(np.asarray(eigenvalues, float))[::-1]
     kept = values[:latent]
     return float(np.sum(kept * noise**2 / (kept + noise**2)) + values[latent:].sum())

@@ -3,10 +3,11 @@
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.distributions.posteriors import POINT
 from vae_jax.models.likelihoods import GaussianLikelihood
 from vae_jax.models.networks import NETWORKS, NetworkConfig
-from vae_jax.models.vae import VAE, Params
+from vae_jax.models.part import Params
+from vae_jax.models.posteriors import PointPosterior
+from vae_jax.models.vae import VAE
 
 
 def fit_pca(x: np.ndarray, latent: int) -> tuple[VAE, Params]:
@@ -26,10 +27,11 @@ def fit_pca(x: np.ndarray, latent: int) -> tuple[VAE, Params]:
     flat = np.asarray(x, np.float32).reshape(len(x), -1)
     pca = PCA(latent, svd_solver="covariance_eigh").fit(flat)
     directions, mean = jnp.asarray(pca.components_), jnp.asarray(pca.mean_)
-    config = NetworkConfig(x.shape[1:], latent, (), posterior=POINT)
+    config = NetworkConfig(x.shape[1:], latent, ())
     params: Params = {
         "encoder": {"params": {"posterior": {"kernel": directions.T, "bias": -directions @ mean}}},
         "decoder": {"params": {"likelihood": {"kernel": directions, "bias": mean}}},
         "likelihood": {},
+        "posterior": {},
     }
-    return VAE(*NETWORKS["linear"].build(config), GaussianLikelihood()), params
+    return VAE(*NETWORKS["linear"].build(config), GaussianLikelihood(), posterior=PointPosterior(latent=latent)), params

@@ -1,4 +1,4 @@
-"""Where a decoder starts: at zero, or at what is best for data of a known mean and variance."""
+"""Where a decoder starts: at zero, or at the best values for data with a known mean and variance."""
 
 import math
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ FAINT = nn.initializers.variance_scaling(1e-4, "fan_in", "truncated_normal")  # 
 
 @dataclass(frozen=True)
 class Values:
-    """An initialiser of the decoder's last bias: these values, of which a convolution takes each channel's mean.
+    """An initialiser of the decoder's last bias to given values; a convolution takes the mean of each channel.
 
     Attributes:
-      numbers: those of the whole output, in its order.
+      numbers: the values of the whole output, in its order.
     """
 
     numbers: tuple[float, ...]
@@ -30,7 +30,7 @@ class Values:
         return hash(self.numbers)
 
     def __hash__(self) -> int:
-        return self._hash  # asked for at every call of a compiled function
+        return self._hash  # needed at every call of a compiled function
 
     def __call__(self, key: Any, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
         """The bias of a layer, `[numbers]` or `[channels]`."""
@@ -46,14 +46,14 @@ def start_at(
 ) -> tuple[Likelihood, dict[str, Any]]:
     """A likelihood, and initialisers of the decoder's last layer, so that an untrained model has these moments.
 
-    The last kernel starts faint: what random weights add to the mean image is, in units of a σ that fits, a thousand
-    nats, and Adam remembers the gradient of that for a thousand steps.
+    The last kernel starts small: with a σ that fits, what random weights add to the mean image costs a thousand nats,
+    and Adam remembers that gradient for a thousand steps.
 
     Args:
       likelihood: an entry of `LIKELIHOODS`.
-      mean: of the training data as the model sees them, of one example's shape.
-      variance: likewise.
-      per_channel: whether the last bias is one for each channel: these are then the moments of all its pixels.
+      mean: `[*shape]`, the mean of the training data as the model sees them.
+      variance: `[*shape]`, their variance.
+      per_channel: whether the last bias has one value per channel; the moments are then pooled over its pixels.
 
     Returns:
       The likelihood, and `output_bias` and `output_kernel` of a `NetworkConfig`.

@@ -15,14 +15,13 @@ from vae_jax.plots.charts import (
 from vae_jax.plots.generated import draw_epoch
 from vae_jax.plots.images import animation, decoded_plane, grid, image_rows, samples
 from vae_jax.plots.measured import verdict
-from vae_jax.plots.sweep import rate_distortion, scores
-from vae_jax.plots.table import PLOTS, Plot, Subject, draw_all, register
+from vae_jax.plots.plot import PLOTS, Plot, draw_all
+from vae_jax.plots.population import rate_distortion, scores
 from vae_jax.plots.traversals import draw_traversals
 
 __all__ = [
     "PLOTS",
     "Plot",
-    "Subject",
     "aggregate_posterior",
     "animation",
     "bounds",
@@ -40,7 +39,6 @@ __all__ = [
     "matrix",
     "point_clouds",
     "rate_distortion",
-    "register",
     "samples",
     "save",
     "scores",

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax.errors import InputError
-from vae_jax.writing import whole
+from vae_jax.writing import atomic
 
 
 def canvas(width: float, height: float) -> Any:
@@ -23,6 +23,6 @@ def canvas(width: float, height: float) -> Any:
 def save(figure: Any, path: Path) -> Path:
     """Write a figure as PNG: whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as aside:
+    with atomic(path) as aside:
         figure.savefig(aside, dpi=100, format="png")
     return path

@@ -1,7 +1,6 @@
 """Pictures of what a model generates: samples and reconstructions, while it trains and after."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,67 +8,60 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.data.table import Examples
-from vae_jax.evaluation.elbo import reconstruct
-from vae_jax.models.vae import Params
+from vae_jax.data.dataset import Examples, rows
 from vae_jax.plots import images
-from vae_jax.plots.table import Subject, register
-from vae_jax.training.experiment import Experiment
-from vae_jax.training.recipe import Recipe
+from vae_jax.plots.plot import PLOTS
+from vae_jax.trained.measures import Evaluation
+from vae_jax.trained.model import Trained
+
+SAMPLES, SHOWN = 64, 10  # samples of a picture, and images beside their reconstructions
 
 
 def _now(function: Callable, *args: Any, **options: Any) -> None:
     function(*args, **options)
 
 
-def draw_epoch(experiment: Experiment, params: Params, out: Path, epoch: int, *, call: Callable = _now) -> None:
+def draw_epoch(model: Trained, out: Path, epoch: int, *, call: Callable = _now) -> None:
     """Samples and reconstructions: the same z and the same images each time, so that learning shows.
 
     The images are computed here; each file is drawn by `call(function, *args, **options)`, at once or later.
+
+    Args:
+      model: after the epoch.
+      out: folder, with a folder for samples and one for reconstructions.
+      epoch: which it is, for the names of the files.
+      call: calls what draws.
     """
-    if not experiment.images:
+    if not model.images:
         return
-    name = f"epoch-{epoch:04d}.png"
-    drawn = np.asarray(_samples(experiment, params))
-    call(images.samples, drawn, out / "samples" / name, title=f"samples, epoch {epoch}")
-    recipe = experiment.recipe
-    first = _first(experiment.data.validation)
-    seen = reconstruct(recipe, params, experiment.keys.validation, first, experiment.hyper)
-    rows = jax.device_get({"original": seen.original, "corrupted": seen.seen, "decoded": seen.decoded})
-    if recipe.loss.corrupt is None:
-        del rows["corrupted"]
-    call(images.image_rows, rows, out / "reconstructions" / name, title=f"reconstructions, epoch {epoch}")
+    name, keys = f"epoch-{epoch:04d}.png", model.experiment.keys
+    call(images.samples, np.asarray(_samples(model)), out / "samples" / name, title=f"samples, epoch {epoch}")
+    seen = model.seen(_first(model.data.validation), keys.validation)
+    shown = jax.device_get({"original": seen.original, "corrupted": seen.encoded, "decoded": seen.decoded})
+    if model.recipe.loss.corrupt is None:
+        del shown["corrupted"]
+    call(images.image_rows, shown, out / "reconstructions" / name, title=f"reconstructions, epoch {epoch}")
 
 
-@register("samples", images=True)
-def draw_samples(subject: Subject, path: Path) -> None:
+@PLOTS.register("samples", images=True, evaluated=True)
+def draw_samples(model: Trained, path: Path, evaluation: Evaluation) -> None:
     """Samples of the prior, decoded."""
-    if subject.measured is not None and subject.experiment.recipe.loss.uses_prior:
-        images.samples(_samples(subject.experiment, subject.params), path)
+    if model.recipe.loss.uses_prior:
+        images.samples(_samples(model), path)
 
 
-@register("reconstructions", images=True)
-def draw_reconstructions(subject: Subject, path: Path) -> None:
+@PLOTS.register("reconstructions", images=True, evaluated=True)
+def draw_reconstructions(model: Trained, path: Path, evaluation: Evaluation) -> None:
     """Test images and their reconstructions."""
-    if subject.measured is None:
-        return
-    experiment = subject.experiment
-    seen = reconstruct(
-        experiment.recipe, subject.params, experiment.keys.test, _first(experiment.data.test), experiment.hyper
-    )
-    rows = {"test": seen.original, "decoded": seen.decoded}
-    images.image_rows(rows, path, title="test images and their reconstructions")
+    seen = model.seen(_first(model.data.test), model.experiment.keys.test)
+    shown = {"test": seen.original, "decoded": seen.decoded}
+    images.image_rows(shown, path, title="test images and their reconstructions")
 
 
 def _first(data: Examples) -> Examples:
-    return Examples(data.x[:10], None if data.y is None else data.y[:10])
+    return rows(data, slice(SHOWN))
 
 
-def _samples(experiment: Experiment, params: Params) -> jax.Array:
-    y = jnp.arange(64) % experiment.data.classes if experiment.recipe.loss.conditional else None
-    return _generate(experiment.recipe, experiment.keys.pictures, params, 64, y)
-
-
-@partial(jax.jit, static_argnums=(0, 3))
-def _generate(recipe: Recipe, key: jax.Array, params: Params, n: int, y: jax.Array | None) -> jax.Array:
-    return recipe.model.generate(key, params, n, y)
+def _samples(model: Trained) -> jax.Array:
+    y = jnp.arange(SAMPLES) % model.classes if model.conditional else None
+    return model.generate(model.experiment.keys.pictures, SAMPLES, y)

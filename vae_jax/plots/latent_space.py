@@ -7,61 +7,64 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.distributions.base import draw
-from vae_jax.evaluation.latent_space import encode_all, fit_code_mixture, prior_of
+from vae_jax.evaluation.codes import fit_code_mixture, prior_of
 from vae_jax.keys import use
 from vae_jax.plots import charts, images
-from vae_jax.plots.table import Subject, register
+from vae_jax.plots.plot import PLOTS
+from vae_jax.trained.measures import Evaluation
+from vae_jax.trained.model import Trained, line
 
 SIDE = 15  # images per side of the decoded plane
 
 
-@register("aggregate_posterior")
-def draw_aggregate_posterior(subject: Subject, path: Path) -> None:
+@PLOTS.register("aggregate_posterior")
+def draw_aggregate_posterior(model: Trained, path: Path, evaluation: Evaluation) -> None:
     """Histograms of sampled codes of the test set against the prior."""
-    experiment, count = subject.experiment, len(subject.means)
-    key = experiment.keys.pictures
-    codes = jax.jit(jax.vmap(draw))(subject.posterior, jax.random.split(use(key, "codes"), count))
-    prior = prior_of(experiment.recipe, subject.params, experiment.data.test)
+    codes, key = model.test_codes, model.experiment.keys.pictures
+    count = len(codes.mean)
+    drawn = codes.drawn
+    if codes.posterior is not None:
+        drawn = jax.jit(jax.vmap(draw))(codes.posterior, jax.random.split(use(key, "codes"), count))
+    prior = prior_of(model.recipe, model.params, model.data.test)
     samples = None if prior is None else jax.jit(jax.vmap(prior))(jax.random.split(use(key, "prior"), count))
-    charts.aggregate_posterior(np.asarray(codes), path, prior=None if samples is None else np.asarray(samples))
+    charts.aggregate_posterior(np.asarray(drawn), path, prior=None if samples is None else np.asarray(samples))
 
 
-@register("latent_scatter")
-def draw_scatter(subject: Subject, path: Path) -> None:
+@PLOTS.register("latent_scatter")
+def draw_scatter(model: Trained, path: Path, evaluation: Evaluation) -> None:
     """Codes of two latents by class."""
-    if subject.means.shape[1] == 2:
-        charts.latent_scatter(subject.means, subject.experiment.data.test.y, path)
+    if model.latent == 2:
+        charts.latent_scatter(np.asarray(model.test_codes.mean), model.data.test.y, path)
 
 
-@register("latent_plane", images=True)
-def draw_plane(subject: Subject, path: Path) -> None:
+@PLOTS.register("latent_plane", images=True)
+def draw_plane(model: Trained, path: Path, evaluation: Evaluation) -> None:
     """The plane of two latents, decoded."""
-    if subject.means.shape[1] == 2 and not subject.conditional:
-        z, axis = _plane(subject.means, point=subject.is_point)
-        images.decoded_plane(subject.decode(z), axis, path)
+    if model.latent == 2 and not model.conditional:
+        z, axis = _plane(np.asarray(model.test_codes.mean), point=model.is_point)
+        images.decoded_plane(model.decode(z), axis, path)
 
 
-@register("interpolations", images=True)
-def draw_interpolations(subject: Subject, path: Path) -> None:
+@PLOTS.register("interpolations", images=True)
+def draw_interpolations(model: Trained, path: Path, evaluation: Evaluation) -> None:
     """Lines between the codes of two test images, decoded."""
-    if subject.conditional or len(subject.means) < 2:
+    means = np.asarray(model.test_codes.mean)
+    if model.conditional or len(means) < 2:
         return
-    means, steps = subject.means, np.linspace(0, 1, 10, dtype=np.float32)[:, None]
     pairs = means[: 2 * min(8, len(means) // 2)].reshape(-1, 2, means.shape[1])
-    lines = jnp.concatenate([(1 - steps) * first + steps * last for first, last in pairs])
-    images.grid(subject.decode(lines), 10, path, title="from one test image's code to another's")
+    lines = jnp.concatenate([line(first, last, 10) for first, last in pairs])
+    images.grid(model.decode(lines), 10, path, title="from one test image's code to another's")
 
 
-@register("samples_code_mixture", images=True)
-def draw_code_mixture(subject: Subject, path: Path) -> None:
+@PLOTS.register("samples_code_mixture", images=True)
+def draw_code_mixture(model: Trained, path: Path, evaluation: Evaluation) -> None:
     """Samples of a mixture fitted to the codes of an autoencoder, which has no prior to sample from."""
-    if not subject.is_point or subject.conditional:
+    if not model.is_point or model.conditional:
         return
-    experiment = subject.experiment
-    codes = encode_all(experiment.recipe, subject.params, experiment.keys.validation, experiment.data.train).mean
-    mixture = fit_code_mixture(np.asarray(codes))
-    z = jax.vmap(mixture.sample)(jax.random.split(use(experiment.keys.pictures, "mixture"), 64))
-    images.samples(subject.decode(z), path, title="samples of a mixture fitted to the codes")
+    keys = model.experiment.keys
+    mixture = fit_code_mixture(np.asarray(model.codes(model.data.train, keys.validation).mean))
+    z = jax.vmap(mixture.sample)(jax.random.split(use(keys.pictures, "mixture"), 64))
+    images.samples(model.decode(z), path, title="samples of a mixture fitted to the codes")
 
 
 def _plane(means: np.ndarray, *, point: bool) -> tuple[jax.Array, np.ndarray]:

@@ -7,17 +7,19 @@ from typing import Any
 import numpy as np
 
 from vae_jax.evaluation.metrics.information import mutual_information
-from vae_jax.evaluation.metrics.table import TRAIN
+from vae_jax.evaluation.metrics.score import TRAIN
 from vae_jax.plots import charts
-from vae_jax.plots.table import Subject, register
+from vae_jax.plots.plot import PLOTS
 from vae_jax.plots.traversals import by_rate
+from vae_jax.trained.measures import Evaluation
+from vae_jax.trained.model import Trained
 
 
-@register("log_likelihood")
-def draw_bounds(subject: Subject, path: Path) -> None:
+@PLOTS.register("log_likelihood", evaluated=True)
+def draw_bounds(model: Trained, path: Path, evaluation: Evaluation) -> None:
     """The importance-weighted bound as the number of samples grows."""
-    if subject.measured is not None and "bounds" in subject.measured["log_likelihood"]:
-        measured = subject.measured["log_likelihood"]
+    measured = evaluation.measures["log_likelihood"]
+    if "bounds" in measured:
         charts.bounds(measured["bounds"], path, gains=measured["gains"], verdict=verdict(measured))
 
 
@@ -31,20 +33,21 @@ def verdict(likelihood: Mapping[str, Any]) -> str:
     return f"lower bound on log p(x), not converged ({few}): more may add {likelihood['remaining']:.2f} nats or more"
 
 
-@register("factor_information")
-def draw_factor_information(subject: Subject, path: Path) -> None:
+@PLOTS.register("factor_information", evaluated=True)
+def draw_factor_information(model: Trained, path: Path, evaluation: Evaluation) -> None:
     """What each latent knows about each factor, less what the estimate says of codes in another order."""
-    if subject.measured is None or subject.representation is None:
+    representation = evaluation.representation
+    if representation is None:
         return
     random = np.random.RandomState(0)
-    factors, codes = subject.representation.sample(random, TRAIN)
+    factors, codes = representation.sample(random, TRAIN)
     bias = mutual_information(codes[random.permutation(len(codes))], factors)
-    order, names = by_rate(subject.measured["test"]["rate_per_latent"], codes.shape[1])
+    order, names = by_rate(evaluation.measures["test"]["rate_per_latent"], codes.shape[1])
     charts.matrix(
         np.maximum(mutual_information(codes, factors) - bias, 0.0)[order],
         path,
         rows=names,
-        columns=subject.representation.names,
+        columns=representation.names,
         title="what each latent (its rate in nats) knows about each factor",
         unit="mutual information above chance, nats",
     )

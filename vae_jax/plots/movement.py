@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vae_jax.writing import whole
+from vae_jax.writing import atomic
 
 CELL, GAP, MARGIN, LEFT = 96, 10, 16, 166  # pixels: of an image, between two, around all, for a row's words
 BAR, CAPTION, TITLE = 6, 50, 44  # heights: of the bar under an image, of its words, of the title
@@ -76,11 +76,11 @@ def moving_rows(rows: Sequence[Row], path: Path, *, title: str) -> Path:
                 frame.paste(_image(cell.images[t]), _corner(r, c))
         frames.append(frame)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path.with_suffix(".png")) as aside:
+    with atomic(path.with_suffix(".png")) as aside:
         frames[len(frames) // 4].save(aside, "PNG", optimize=True)
     first, *rest = frames
     how: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": MILLISECONDS, "loop": 0}
-    with whole(path) as aside:
+    with atomic(path) as aside:
         first.save(aside, "WEBP", quality=82, method=6, **how)
     return path
 

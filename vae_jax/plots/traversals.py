@@ -1,51 +1,41 @@
 """Traversals: what a single latent changes in an image."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.data.table import Examples
-from vae_jax.evaluation.latent_space import encode_all
-from vae_jax.models.vae import Params
+from vae_jax.data.dataset import Examples
 from vae_jax.plots import images
-from vae_jax.plots.table import Subject, register
-from vae_jax.training.experiment import Experiment
-from vae_jax.training.recipe import Recipe
+from vae_jax.plots.plot import PLOTS
+from vae_jax.trained.measures import Evaluation
+from vae_jax.trained.model import Trained
 
 STEPS = np.linspace(-2.0, 2.0, 9, dtype=np.float32)  # in standard deviations of the prior
 MOST = 12  # latents that are shown
 
 
-@register("traversals", images=True)
-def draw_measured_traversals(subject: Subject, path: Path) -> None:
+@PLOTS.register("traversals", images=True, evaluated=True)
+def draw_evaluated_traversals(model: Trained, path: Path, evaluation: Evaluation) -> None:
     """A test image's code with one latent moved, as a picture and as a GIF."""
-    if subject.measured is not None:
-        rates = subject.measured["test"]["rate_per_latent"]
-        draw_traversals(subject.experiment, subject.params, rates, path.parent)
+    draw_traversals(model, evaluation.measures["test"]["rate_per_latent"], path.parent)
 
 
-def draw_traversals(experiment: Experiment, params: Params, rates: Sequence[float | None], out: Path) -> None:
+def draw_traversals(model: Trained, rates: Sequence[float | None], out: Path) -> None:
     """`traversals.png` and `.gif`: a test image's code with one latent moved, the latents with the largest rate first.
 
     Args:
-      experiment: one on images.
-      params: those of the model.
+      model: one of images.
       rates: those of the latents in nats, `rate_per_latent`; without one for each (point posteriors, priors without a
         closed form) the latents stay in their own order.
       out: folder.
     """
-    recipe = experiment.recipe
-    one = Examples(*(None if leaf is None else jnp.asarray(leaf[:1]) for leaf in experiment.data.test))
-    code = encode_all(recipe, params, experiment.keys.test, one).mean[0]
+    code, label = first_code(model)
     order, names = by_rate(rates, len(code))
     order, names = order[:MOST], names[:MOST]
-    moved = jnp.stack([code.at[latent].set(step) for latent in order for step in STEPS])
-    y = one.y[0] if recipe.loss.conditional else None
-    decoded = np.asarray(decode_means(recipe, params, moved, y))
+    decoded = np.concatenate([model.decode_traversal(code, latent, STEPS, label) for latent in order])
     images.grid(
         decoded,
         len(STEPS),
@@ -68,7 +58,7 @@ def by_rate(rates: Sequence[float | None], latent: int) -> tuple[np.ndarray, lis
     return order, [f"z{j + 1}: {known[j]:.2f}" for j in order]
 
 
-@partial(jax.jit, static_argnums=0)
-def decode_means(recipe: Recipe, params: Params, codes: jax.Array, y: jax.Array | None = None) -> jax.Array:
-    """The means of p(x|z) at codes `[n, latent]`, all with the same label where there is one."""
-    return jax.vmap(lambda z: recipe.model.decode(params, z, y).mean)(codes)
+def first_code(model: Trained) -> tuple[jax.Array, jax.Array | None]:
+    """The code of the first test image `[latent]`, and its label `[1]` for a conditional model."""
+    one = Examples(*(None if leaf is None else jnp.asarray(leaf[:1]) for leaf in model.data.test))
+    return model.codes(one, model.experiment.keys.test).mean[0], one.y if model.conditional else None

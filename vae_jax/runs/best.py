@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.runs import hosts
+from vae_jax.runs.process import hosts
 from vae_jax.training.driver import Population
 from vae_jax.training.layout import Layout
 
@@ -72,15 +72,6 @@ def begin_best(patience: int, population: Population, tree: dict[str, Any] | Non
     calls = [jax.tree.map(jnp.copy, call.evaluated) for call in population.calls]  # those of the population are donated
     n = layout.count
     return Best(patience, calls, np.full(n, np.inf), np.zeros(n, int))
-
-
-def shapes_of(params: Any) -> dict[str, Any]:
-    """Shapes and dtypes of what a checkpoint holds of one member."""
-    return {
-        "params": params,
-        "value": jax.ShapeDtypeStruct((), np.float32),
-        "epoch": jax.ShapeDtypeStruct((), np.int32),
-    }
 
 
 @lru_cache(maxsize=64)

@@ -10,20 +10,22 @@ import jax
 import numpy as np
 
 from vae_jax.errors import InputError
-from vae_jax.evaluation.elbo import elbo_means
 from vae_jax.evaluation.populations import evaluate, name_of
+from vae_jax.evaluation.rate_distortion import elbo_means
 from vae_jax.plots.generated import draw_epoch
-from vae_jax.runs import hosts, stopping
-from vae_jax.runs.background import Background
 from vae_jax.runs.best import Best, begin_best
-from vae_jax.runs.cells import Cell
-from vae_jax.runs.folder import Folder
-from vae_jax.runs.parts import Part, parts_of
-from vae_jax.runs.stopping import Stopped
+from vae_jax.runs.configuration.building import stored
+from vae_jax.runs.configuration.cells import Cell
+from vae_jax.runs.process import hosts, stopping
+from vae_jax.runs.process.background import Background
+from vae_jax.runs.process.stopping import Stopped
+from vae_jax.runs.storage.folder import RunFolder
+from vae_jax.runs.storage.parts import Part, parts_of
+from vae_jax.trained.model import Trained
 from vae_jax.training.driver import Epoch, Population, begin, expect_finite, fit
 from vae_jax.training.experiment import Experiment
 from vae_jax.training.layout import Layout, lay_out
-from vae_jax.training.members import Members, members_of
+from vae_jax.training.members import Members, stacked
 from vae_jax.training.memory import data_fit
 from vae_jax.training.pure import steps_per_epoch
 from vae_jax.training.recipe import Recipe
@@ -51,10 +53,9 @@ class Finished(NamedTuple):
 
 
 def train_cell(
-    folder: Folder,
+    folder: RunFolder,
     cell: Cell,
     *,
-    alone: bool,
     devices: Sequence[Any] | None,
     over: str | None,
     chunk: int | None,
@@ -66,7 +67,6 @@ def train_cell(
     Args:
       folder: where the results go.
       cell: what to train.
-      alone: whether it is a run: one member, whose rows need no name, and whose divergence is an error.
       devices: all by default.
       over: how members spread over devices.
       chunk: members trained at a time; by default as many as fit.
@@ -78,19 +78,18 @@ def train_cell(
     """
     chosen = tuple(devices or jax.devices())
     parts = parts_of(folder.path / "checkpoints", cell, chosen, chunk)
-    if alone and len(parts) > 1:
+    if not folder.kind.names_models and len(parts) > 1:
         raise InputError(f"{folder.path / 'checkpoints'} holds parts of another run; delete them to train again.")
-    shared: Any = {"alone": alone, "devices": chosen, "over": over, "stream": stream, "drawing": drawing}
+    shared: Any = {"devices": chosen, "over": over, "stream": stream, "drawing": drawing}
     train = partial(_train_part, folder, experiment=cell.experiment, **shared)
-    return [Finished(part) if not alone and part.is_finished() else train(part) for part in parts]
+    return [Finished(part) if part.is_finished() else train(part) for part in parts]
 
 
 def _train_part(
-    folder: Folder,
+    folder: RunFolder,
     part: Part,
     *,
     experiment: Experiment,
-    alone: bool,
     devices: tuple[Any, ...],
     over: str | None,
     stream: bool,
@@ -98,10 +97,11 @@ def _train_part(
 ) -> Finished:
     """Train a part from its last checkpoint, or from the start; validate, save and draw as it goes; measure it."""
     recipe, data, epochs = experiment.recipe, experiment.data, experiment.epochs
-    members = members_of(recipe, part.runs)
-    names = [""] if alone else [name_of({**part.choices, **run}) for run in part.runs]
+    members = stacked(recipe, part.runs)
+    names = [name_of({**part.choices, **run}) if folder.kind.names_models else "" for run in part.runs]
     layout = lay_out(members.count, devices, over=over)
     part.rows = part.epoch = None
+    part.stored = stored(experiment)
     part.write()
     done, population, best = _start(part, experiment, members, layout)
     if done > epochs:
@@ -110,35 +110,38 @@ def _train_part(
     part.store.clean_up(newest=done)
     stream = bool(hosts.agree(int(stream or not data_fit(recipe, data.train, devices))))
     validate = _Validation(experiment, members, layout)
-    measure = "negative_elbo" if recipe.loss.posterior.has_density else "distortion"  # what gets better
+    measure = "negative_elbo" if recipe.has_density else "distortion"  # what gets better
     began = last = time.monotonic()
     reached = epochs if best is None or not best.done(done).all() else done
     with Background("checkpoints", needed=True) as saving:
-        for word in fit(recipe, members, data.train, epochs=reached, start=population, stream=stream):
-            population, reached = word.population, word.done
-            if alone:
+        for report in fit(recipe, members, data.train, epochs=reached, start=population, stream=stream):
+            population, reached = report.population, report.done
+            if members.count == 1 and not folder.kind.keeps_results:
                 expect_finite(population, steps_per_epoch(recipe, data.train), skips=recipe.skip_nonfinite)
             validated = validate(population)
-            _write_rows(folder, names, word, validated, steps_per_epoch(recipe, data.train))
+            _write_rows(folder, names, report, validated, steps_per_epoch(recipe, data.train))
             if best is not None:
-                best = best.after(population, validated[measure], word.done)
+                best = best.after(population, validated[measure], report.done)
             ask = stopping.asked()
             late = experiment.minutes is not None and time.monotonic() - began >= 60.0 * experiment.minutes
-            tired = best is not None and bool((best.done(word.done) | ~population.finite).all())
-            ended = bool(hosts.agree(int(word.done == epochs or not population.finite.any() or late or tired)))
-            if drawing and hosts.is_first() and (word.done % -(-epochs // PICTURES) == 0 or ended):
-                draw_epoch(experiment, population.params(0), folder.path, word.done, call=drawing)
+            tired = best is not None and bool((best.done(report.done) | ~population.finite).all())
+            ended = bool(hosts.agree(int(report.done == epochs or not population.finite.any() or late or tired)))
+            if drawing and hosts.is_first() and (report.done % -(-epochs // PICTURES) == 0 or ended):
+                model = Trained(experiment, population.params(0))
+                draw_epoch(model, folder.path, report.done, call=drawing)
             if hosts.agree(int(ask or ended or time.monotonic() - last > SAVE_EVERY)):
                 saving.wait()  # at most one copy of the states is waiting to be written
-                save(part, population, word.done, {**experiment.about, "rows": folder.written()}, saving, best)
+                save(part, population, report.done, {**experiment.about, "rows": folder.written()}, saving, best)
                 last = time.monotonic()
             if ended:
                 break
             if hosts.agree(int(ask)):
                 saving.wait()
-                raise Stopped(f"stopped after epoch {word.done} of {epochs}, which is saved; --resume goes on from it.")
+                raise Stopped(
+                    f"stopped after epoch {report.done} of {epochs}, which is saved; --resume goes on from it."
+                )
     population = population if best is None else best.of(population)
-    if not alone:
+    if folder.kind.keeps_results:
         rows = evaluate(recipe, members, population, data.test)
         part.finish([{**part.choices, **row} for row in rows], part.store.steps()[-1])
     return Finished(part, population, reached - done, reached, best)
@@ -201,12 +204,12 @@ def _validation_program(recipe: Recipe, layout: Layout) -> Callable:
 
 
 def _write_rows(
-    folder: Folder, names: Sequence[str], word: Epoch, validation: Mapping[str, np.ndarray], in_epoch: int
+    folder: RunFolder, names: Sequence[str], report: Epoch, validation: Mapping[str, np.ndarray], in_epoch: int
 ) -> None:
     """Append a row for each model."""
     for index, name in enumerate(names):
-        of_train = {metric: float(values[index, -1]) for metric, values in word.metrics.items()}
-        lost = not word.population.finite[index]  # what is measured now is from before
+        of_train = {metric: float(values[index, -1]) for metric, values in report.metrics.items()}
+        lost = not report.population.finite[index]  # what is measured now is from before
         of_validation = {metric: math.nan if lost else float(values[index]) for metric, values in validation.items()}
-        row = {"epoch": word.done, "step": word.done * in_epoch, "train": of_train, "validation": of_validation}
+        row = {"epoch": report.done, "step": report.done * in_epoch, "train": of_train, "validation": of_validation}
         folder.append({"model": name, **row} if name else row)

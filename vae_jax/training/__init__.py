@@ -22,7 +22,6 @@ from vae_jax.training.pure import (
 )
 from vae_jax.training.recipe import OPTIONAL, Hyper, Recipe, hyperparameters
 from vae_jax.training.schedules import SCHEDULES, Schedule
-from vae_jax.training.trained import Trained, train
 
 __all__ = [
     "IMPROPER",
@@ -42,7 +41,6 @@ __all__ = [
     "Recipe",
     "Schedule",
     "State",
-    "Trained",
     "as_batch",
     "batch_loss",
     "begin",
@@ -63,6 +61,5 @@ __all__ = [
     "steps",
     "steps_per_epoch",
     "sweep",
-    "train",
     "train_one",
 ]

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from vae_jax.data.table import Examples
-from vae_jax.models.vae import Params
+from vae_jax.data.dataset import Examples
+from vae_jax.models.part import Params
 from vae_jax.progress import bar
 from vae_jax.training import pure
 from vae_jax.training.divergence import DivergedError, divergence, means_of, names_of
@@ -239,8 +239,8 @@ def expect_finite(population: Population, in_epoch: int, *, skips: bool = False)
         raise DivergedError(
             f"the {cause} became NaN or infinite at step {step} (epoch {step // in_epoch + 1})"
             f"{', and no step after it could be kept' if skips else ''}; expected a finite one. "
-            "Lower --learning-rate, look for outliers in the data, or --standardise rows of features"
-            f"{'' if skips else '; --on-nonfinite skip leaves such steps out'}."
+            "Lower `learning_rate`, look for outliers in the data, or `standardise` rows of features"
+            f"{'' if skips else '; `on_nonfinite=skip` leaves such steps out'}."
         )
 
 

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax.data.dataset import Examples
 from vae_jax.data.streaming import read_ahead
-from vae_jax.data.table import Examples
 from vae_jax.errors import InputError
 from vae_jax.training import pure
 from vae_jax.training.divergence import none_kept

@@ -72,13 +72,29 @@ def grid(recipe: Recipe, *, seeds: int | Sequence[int] = 1, **values: float | Se
     >>> members.seeds.tolist(), members.hypers["beta"].tolist()
     ([0, 1, 0, 1, 0, 1], [0.5, 0.5, 1.0, 1.0, 2.0, 2.0])
     """
-    seeds = range(seeds) if isinstance(seeds, int) else seeds
-    lists: dict[str, list[Any]] = {name: np.atleast_1d(np.asarray(value)).tolist() for name, value in values.items()}
+    lists: dict[str, list[float]] = {n: np.atleast_1d(np.asarray(value)).tolist() for n, value in values.items()}
+    for name, choices in lists.items():
+        for value in choices:
+            hyperparameters(recipe, **{name: value})
+    return product(recipe, lists, range(seeds) if isinstance(seeds, int) else seeds)
+
+
+def product(recipe: Recipe, lists: Mapping[str, Sequence[float]], seeds: Sequence[int]) -> Members:
+    """Every combination of values that are within their ranges, each with every seed; as `grid`.
+
+    Args:
+      recipe: declares the hyperparameters; those not given keep their defaults.
+      lists: hyperparameter -> values.
+      seeds: those of each combination.
+
+    Raises:
+      InputError: no values at all, or a value given twice.
+    """
     for name, choices in lists.items():
         expect_apart(name, [float(str(np.float32(choice))) for choice in choices])  # as a program tells them apart
     expect_apart("seeds", list(seeds))
     runs = [dict(zip(lists, combination, strict=True)) for combination in itertools.product(*lists.values())]
-    return members_of(recipe, [{**run, "seed": seed} for run in runs for seed in seeds])
+    return stacked(recipe, [{**run, "seed": seed} for run in runs for seed in seeds])
 
 
 def members_of(recipe: Recipe, runs: Iterable[Mapping[str, float]]) -> Members:
@@ -88,9 +104,18 @@ def members_of(recipe: Recipe, runs: Iterable[Mapping[str, float]]) -> Members:
       InputError: a name that the recipe does not have, or a number out of range.
     """
     runs = list(runs)
-    hypers = [hyperparameters(recipe, **{k: v for k, v in run.items() if k != "seed"}) for run in runs]
-    stacked = {name: np.array([hyper[name] for hyper in hypers], np.float32) for name in recipe.declared}
-    return Members(np.array([run.get("seed", 0) for run in runs], np.int64), stacked)
+    for run in runs:
+        hyperparameters(recipe, **{name: value for name, value in run.items() if name != "seed"})
+    return stacked(recipe, runs)
+
+
+def stacked(recipe: Recipe, runs: Sequence[Mapping[str, float]]) -> Members:
+    """Runs whose numbers are within their ranges, as `members_of`."""
+    hypers = {
+        name: np.array([run.get(name, entry.default) for run in runs], np.float32)
+        for name, entry in recipe.declared.items()
+    }
+    return Members(np.array([run.get("seed", 0) for run in runs], np.int64), hypers)
 
 
 def expect_apart(name: str, values: Sequence[Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from vae_jax.data.table import Examples
+from vae_jax.data.dataset import Examples
 from vae_jax.errors import InputError
 from vae_jax.training import pure
 from vae_jax.training.recipe import Recipe, hyperparameters
@@ -38,12 +38,14 @@ def expect_to_fit(recipe: Recipe, data: Examples, devices: Sequence[Any]) -> Non
     try:
         need = bytes_per_member(recipe, data, within="loop")
     except (OverflowError, TypeError) as error:  # more numbers than an array can have
-        raise InputError("a model of these sizes cannot be had; lower --hidden or --latent.") from error
+        raise InputError(
+            "a model of these sizes has more parameters than an array can hold; lower `hidden` or `latent`."
+        ) from error
     room = device_memory(devices)
     if need > room:
         raise InputError(
             f"a model of these sizes takes {need / 1e9:,.1f} GB in training, and the device has {room / 1e9:,.1f}; "
-            "lower --hidden or --latent."
+            "lower `hidden` or `latent`."
         )
 
 

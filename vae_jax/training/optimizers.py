@@ -1,18 +1,18 @@
 """The table of optimisers that `--optimizer` chooses from.
 
-A new one is a function of its hyperparameters with `@register`, here or in a new file of this folder.
+A new one is a function of its hyperparameters with `@OPTIMIZERS.register`, here or in a new file of this folder.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
 
 import optax
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.hyperparameter import Declared, Hyperparameter, declared
-from vae_jax.table import Table, summary
+from vae_jax.hyperparameter import Declared, Hyperparameter, declared, declared_by
+from vae_jax.registry import Registry, summary
 
 LEARNING_RATE = Hyperparameter(default=1e-3, exclusive=True)
 
@@ -23,13 +23,21 @@ class Optimizer:
 
     Attributes:
       name: what `--optimizer` takes.
-      build: its hyperparameters as keywords -> optax transformation.
-      hyper: their declarations; each is a leaf of a run's `hyper`.
+      build: its hyperparameters as keywords, `learning_rate` first -> optax transformation. Those with a number for
+        their default are declared by it; each is a leaf of a run's `hyper`.
+      ranges: those of hyperparameters that may be other than at least 0.
     """
 
     name: str
     build: Callable[..., optax.GradientTransformation]
-    hyper: Declared = field(default_factory=lambda: declared({"learning_rate": LEARNING_RATE}), hash=False)
+    _: KW_ONLY
+    ranges: Mapping[str, Hyperparameter] = field(default_factory=dict, hash=False)
+
+    @cached_property
+    def hyper(self) -> Declared:
+        """The declarations of its hyperparameters."""
+        own = declared_by(self.build, declared(self.ranges))
+        return {"learning_rate": LEARNING_RATE, **own}
 
     @property
     def summary(self) -> str:
@@ -41,21 +49,10 @@ class Optimizer:
         return self.build(**{name: hyper[name] for name in self.hyper})
 
 
-OPTIMIZERS: Table[Optimizer] = Table("optimizer", "vae_jax.training")
+OPTIMIZERS = Registry("optimizer", "vae_jax.training", Optimizer)
 
 
-def register(name: str, **hyper: float | Hyperparameter) -> Callable:
-    """Register the decorated function in `OPTIMIZERS`; keywords declare what it takes besides `learning_rate`."""
-
-    def enter(build: Callable[..., optax.GradientTransformation]) -> Callable[..., optax.GradientTransformation]:
-        declarations = declared({"learning_rate": LEARNING_RATE, **hyper})
-        OPTIMIZERS.add(name, Optimizer(name, build, MappingProxyType(dict(declarations))))
-        return build
-
-    return enter
-
-
-@register("adam")
+@OPTIMIZERS.register("adam")
 def adam(learning_rate: float | Array) -> optax.GradientTransformation:
     """Adam, with optax's constants.
 
@@ -64,8 +61,8 @@ def adam(learning_rate: float | Array) -> optax.GradientTransformation:
     return optax.adam(learning_rate)
 
 
-@register("adamw", weight_decay=1e-4)
-def adamw(learning_rate: float | Array, weight_decay: float | Array) -> optax.GradientTransformation:
+@OPTIMIZERS.register("adamw")
+def adamw(learning_rate: float | Array, weight_decay: float | Array = 1e-4) -> optax.GradientTransformation:
     """Adam with decoupled weight decay.
 
     Reference: Loshchilov & Hutter, *Decoupled weight decay regularization*, 2019.
@@ -73,8 +70,8 @@ def adamw(learning_rate: float | Array, weight_decay: float | Array) -> optax.Gr
     return optax.adamw(learning_rate, weight_decay=weight_decay)
 
 
-@register("lion", weight_decay=0.0)
-def lion(learning_rate: float | Array, weight_decay: float | Array) -> optax.GradientTransformation:
+@OPTIMIZERS.register("lion")
+def lion(learning_rate: float | Array, weight_decay: float | Array = 0.0) -> optax.GradientTransformation:
     """Lion: the sign of the momentum; wants a tenth of Adam's learning rate.
 
     Reference: Chen et al., *Symbolic discovery of optimization algorithms*, 2023.
@@ -82,13 +79,13 @@ def lion(learning_rate: float | Array, weight_decay: float | Array) -> optax.Gra
     return optax.lion(learning_rate, weight_decay=weight_decay)
 
 
-@register("sgd", momentum=Hyperparameter(default=0.9, most=1.0))
-def sgd(learning_rate: float | Array, momentum: float | Array) -> optax.GradientTransformation:
+@OPTIMIZERS.register("sgd", ranges={"momentum": Hyperparameter(most=1.0)})
+def sgd(learning_rate: float | Array, momentum: float | Array = 0.9) -> optax.GradientTransformation:
     """Stochastic gradient descent with momentum; wants a small learning rate, since losses are sums over pixels."""
     return optax.chain(optax.trace(decay=momentum), optax.scale_by_learning_rate(learning_rate))
 
 
-@register("rmsprop")
+@OPTIMIZERS.register("rmsprop")
 def centred_rmsprop(learning_rate: float | Array) -> optax.GradientTransformation:
     """Centred RMSprop: the gradient over its standard deviation, with PyTorch's constants (decay 0.99, ε = 1e-8).
 

@@ -19,13 +19,13 @@ import optax
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from vae_jax.data.table import Examples
+from vae_jax.data.dataset import Examples
 from vae_jax.distributions.base import Distribution, draw
 from vae_jax.errors import InputError
 from vae_jax.keys import use
 from vae_jax.losses.batch import Batch
 from vae_jax.losses.elbo import Decode, Encode, Terms, elbo_terms
-from vae_jax.models.vae import Params
+from vae_jax.models.part import Params, joined
 from vae_jax.training.recipe import Hyper, Recipe
 
 Metrics = dict[str, Array]
@@ -58,12 +58,12 @@ def init(recipe: Recipe, key: Array, data: Examples) -> State:
     example = jax.tree.map(lambda leaf: leaf[0], recipe.labelled(data))
     x = recipe.preprocess(use(key, "pixels"), example.x)
     params = recipe.model.init(use(key, "model"), x, example.y)
-    critic = recipe.loss.critic
-    if critic:
-        latent = jax.eval_shape(lambda: recipe.model.encode(params, x, example.y).mean).size
-        params["critic"] = critic.init(use(key, "critic"), latent, **recipe.loss.sizes)
+    for name, critic in recipe.loss.critics.items():
+        code = jax.eval_shape(lambda key: draw(recipe.model.encode(params, x, example.y), key), key)
+        z = jnp.zeros(code.shape, code.dtype)
+        params[name] = critic.init(use(key, name), x, z, **recipe.loss.sizes_of(critic.sizes))
     rates = {name: jnp.float32(entry.default) for name, entry in recipe.declared.items()}
-    opt_state = _optimizer(recipe, rates, 0).init(params)
+    opt_state = _optimizer(recipe, rates, 0).init(recipe.model.split_trained(params)[0])
     average = jax.tree.map(jnp.copy, params) if "ema" in recipe.options else None
     return State(params, opt_state, jnp.zeros((), jnp.int32), average)
 
@@ -106,24 +106,55 @@ def batch_loss(
 ) -> tuple[Array, Terms]:
     """The loss of a batch, and its terms: one example's function, lifted once by `vmap`, with a key for each.
 
-    `data_size` counts the examples that the batch is drawn from; None for the batch alone.
+    Args:
+      recipe: static.
+      params: those of the model, and of the loss's critics.
+      hyper: the loss's own, as from `Loss.at`.
+      key: that of the step.
+      batch: leaves `[batch, …]`.
+      data_size: how many examples the batch is drawn from; None for the batch alone.
     """
+    loss, seen = _loss_and_batch(recipe, params, hyper, key, batch, data_size)
+    return loss, seen.terms
+
+
+def _loss_and_batch(
+    recipe: Recipe, params: Params, hyper: Mapping[str, Array], key: Array, batch: Examples, data_size: int | None
+) -> tuple[Array, Batch]:
+    """The loss of a batch, and the batch as its loss and its critics see it."""
     keys, batch = jax.random.split(use(key, "examples"), batch.x.shape[0]), recipe.labelled(batch)
     if not recipe.loss.batch:
         losses, terms = jax.vmap(partial(example_loss, recipe, params, hyper))(keys, batch)
-        return losses.mean(), terms
-    terms = jax.vmap(partial(example_terms, recipe, params))(keys, batch)
-    whole = as_batch(recipe, params, use(key, "prior samples"), batch, terms, data_size or batch.x.shape[0])
-    return recipe.loss.function(whole, **hyper), terms
+        return losses.mean(), Batch(terms)
+    x, terms = jax.vmap(partial(_x_and_terms, recipe, params))(keys, batch)
+    key_prior, n = use(key, "prior samples"), batch.x.shape[0]
+    seen = as_batch(recipe, params, key_prior, batch, terms, data_size or n)._replace(x=x)
+    return recipe.loss.function(seen, **hyper), seen
+
+
+def _x_and_terms(recipe: Recipe, params: Params, key: Array, example: Examples) -> tuple[Array, Terms]:
+    """One example as the model sees it, and its terms."""
+    parts = example_parts(recipe, params, key, example)
+    return parts[1], elbo_terms(*parts)
 
 
 def as_batch(recipe: Recipe, params: Params, key: Array, examples: Examples, terms: Terms, data_size: int) -> Batch:
-    """A batch as its loss sees it. Once compiled, what the loss does not use is not computed."""
+    """A batch as its loss sees it. Once compiled, what the loss does not use is not computed.
+
+    Args:
+      recipe: static.
+      params: those of the model, and of the loss's critics.
+      key: for samples of the prior.
+      examples: leaves `[batch, …]`, with labels where the loss is conditional.
+      terms: those of the examples.
+      data_size: how many examples the batch is drawn from.
+    """
     keys = jax.random.split(key, examples.x.shape[0])
     prior = jax.vmap(lambda key, y: draw(recipe.model.latent_prior(params, y), key))(keys, examples.y)
-    critic = recipe.loss.critic
-    apply = None if critic is None else partial(critic.apply, lax.stop_gradient(params["critic"]))
-    return Batch(terms, data_size, math.prod(examples.x.shape[1:]), prior, apply)
+    critics = {
+        name: partial(critic.apply, lax.stop_gradient(params[name])) for name, critic in recipe.loss.critics.items()
+    }
+    return Batch(terms, data_size, math.prod(examples.x.shape[1:]), prior, critics)
 
 
 def step(
@@ -133,19 +164,24 @@ def step(
     key_noise = jax.random.fold_in(use(key, "noise"), state.step)
     own = recipe.loss.at(state.step, hyper)
 
-    def objective(params):
-        loss, terms = batch_loss(recipe, params, own, key_noise, batch, data_size=data_size)
-        critic_loss = _critic_loss(recipe, params, use(key_noise, "critic"), terms)
-        return loss + critic_loss, (loss, critic_loss, terms)
+    trained, held = recipe.model.split_trained(state.params)
 
-    grads, (loss, critic_loss, terms) = jax.grad(objective, has_aux=True)(state.params)
-    updates, opt_state = _optimizer(recipe, hyper, state.step).update(grads, state.opt_state, state.params)
-    params: Any = optax.apply_updates(state.params, updates)
-    average = None if state.average is None else _average(state, params, hyper["ema"])
+    def objective(trained):
+        params = joined(trained, held) if held else trained
+        loss, seen = _loss_and_batch(recipe, params, own, key_noise, batch, data_size)
+        critic_losses = _critic_losses(recipe, params, key_noise, seen)
+        return loss + sum(critic_losses.values(), jnp.zeros(())), (loss, critic_losses, seen.terms)
+
+    grads, (loss, critic_losses, terms) = jax.grad(objective, has_aux=True)(trained)
+    updates, opt_state = _optimizer(recipe, hyper, state.step).update(grads, state.opt_state, trained)
+    params: Any = optax.apply_updates(trained, updates)
+    if held:
+        params = _learned(recipe, joined(params, held), terms, use(key_noise, "learned"), hyper, state.step)
+    average = None if state.average is None else _average(recipe, state, params, hyper["ema"])
     distortion, rate = terms.distortion.mean(), terms.rate.mean()
     metrics = {"loss": loss, "negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
-    if recipe.loss.critic:
-        metrics["critic_loss"] = critic_loss
+    metrics |= recipe.model.report(terms)
+    metrics |= {f"{name}_loss": value for name, value in critic_losses.items()}
     new = State(params, opt_state, state.step + 1, average)
     if recipe.skip_nonfinite:
         wrong = (first_nonfinite(new) >= 0) | ~jnp.isfinite(loss)
@@ -181,7 +217,7 @@ def steps_per_epoch(recipe: Recipe, data: Examples) -> int:
     """
     n = data.x.shape[0]
     if n < recipe.batch_size:
-        raise InputError(f"a batch of {recipe.batch_size} needs as many images; got {n}. Use --batch-size {n} or less.")
+        raise InputError(f"a batch of {recipe.batch_size} needs as many images; got {n}. Use `batch_size={n}` or less.")
     return n // recipe.batch_size
 
 
@@ -240,28 +276,47 @@ def run(recipe: Recipe, key: Array, hyper: Hyper, data: Examples, *, epochs: int
     return lax.scan(body, init(recipe, key, data), length=epochs)
 
 
-def _critic_loss(recipe: Recipe, params: Params, key: Array, terms: Terms) -> Array:
-    """The critic's own objective, with no gradient to the model; 0 without a critic."""
-    critic = recipe.loss.critic
-    return jnp.zeros(()) if critic is None else critic.loss(key, terms.z, partial(critic.apply, params["critic"]))
+def _critic_losses(recipe: Recipe, params: Params, key: Array, seen: Batch) -> dict[str, Array]:
+    """Each critic's own objective, with no gradient to the model."""
+    losses = {}
+    for name, critic in recipe.loss.critics.items():
+        held = seen._replace(critics={})
+        held = jax.tree.map(lax.stop_gradient, held)
+        losses[name] = critic.loss(use(key, name), held, partial(critic.apply, params[name]))
+    return losses
 
 
-def _average(state: State, params: Params, decay: Array) -> Any:
-    """The average after one more update: of few at first, so that it forgets where training began."""
+def _learned(recipe: Recipe, params: Params, terms: Terms, key: Array, hyper: Hyper, step: Array) -> Params:
+    """The parameters with what parts learn without a gradient: once for each update of the others."""
+    new = recipe.model.learned(params, terms, key, hyper)
+    if recipe.accumulate == 1:
+        return new
+    updated = (step + 1) % recipe.accumulate == 0
+    return jax.tree.map(lambda after, before: jnp.where(updated, after, before), new, params)
+
+
+def _average(recipe: Recipe, state: State, params: Params, decay: Array) -> Any:
+    """The average after one more update: of few at first, so that it forgets where training began.
+
+    Collections that no gradient trains are taken as they are.
+    """
     decay = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
-    return jax.tree.map(lambda mean, new: decay * mean + (1.0 - decay) * new, state.average, params)
+    trained, held = recipe.model.split_trained(params)
+    before, _ = recipe.model.split_trained(state.average or {})
+    mean = jax.tree.map(lambda mean, new: decay * mean + (1.0 - decay) * new, before, trained)
+    return joined(mean, held) if held else mean
 
 
 def _optimizer(recipe: Recipe, hyper: Mapping[str, Any], step: ArrayLike) -> optax.GradientTransformation:
-    """The recipe's optimiser for the model, and Adam for a critic, with the constants of FactorVAE's public code."""
+    """The recipe's optimiser for the model, and Adam for each critic, with the constants of FactorVAE's public code."""
     optimizer = recipe.optimizes.at({**hyper, "learning_rate": recipe.schedule.at(step, hyper)})
     if "clip_norm" in recipe.options:
         optimizer = optax.chain(optax.clip_by_global_norm(hyper["clip_norm"]), optimizer)
-    if recipe.loss.critic is not None:
-        critic = optax.adam(hyper["critic_learning_rate"], b1=0.5, b2=0.9)
+    if recipe.loss.critics:
+        critics = {name: optax.adam(hyper[f"{name}_learning_rate"], b1=0.5, b2=0.9) for name in recipe.loss.critics}
         optimizer = optax.partition(
-            {"model": optimizer, "critic": critic},
-            lambda params: {name: "critic" if name == "critic" else "model" for name in params},
+            {"model": optimizer, **critics},
+            lambda params: {name: name if name in critics else "model" for name in params},
         )
     if recipe.accumulate > 1:
         return optax.MultiSteps(optimizer, recipe.accumulate).gradient_transformation()

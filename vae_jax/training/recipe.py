@@ -11,10 +11,11 @@ import optax
 from jax import Array
 from jax.typing import ArrayLike
 
+from vae_jax.data.dataset import Examples
 from vae_jax.data.preprocess import Preprocess, grey
-from vae_jax.data.table import Examples
 from vae_jax.hyperparameter import Declared, Hyperparameter, check, declared
-from vae_jax.losses.table import LOSSES, Loss
+from vae_jax.losses.loss import LOSSES, Loss
+from vae_jax.models.part import Part
 from vae_jax.models.vae import VAE
 from vae_jax.training.optimizers import OPTIMIZERS, Optimizer
 from vae_jax.training.schedules import SCHEDULES, Schedule
@@ -35,7 +36,7 @@ class Recipe:
     """What is compiled into a program: choices and sizes, never a number that varies.
 
     Attributes:
-      model: encoder, decoder, likelihood and prior.
+      model: encoder, posterior, decoder, likelihood and prior.
       loss: an entry of `LOSSES`.
       batch_size: examples per step. The incomplete last batch of a shuffled epoch is dropped.
       optimizer: an entry of `OPTIMIZERS`, or any function of a learning rate to an optax transformation.
@@ -68,12 +69,28 @@ class Recipe:
 
     @property
     def declared(self) -> Declared:
-        """Every leaf of `hyper`: of the optimiser and what goes with it, then of the loss."""
-        leaves = {name: entry for name, entry in self.loss.declared.items() if not entry.whole}
-        options = {name: OPTIONAL[name] for name in self.options}
-        return {**self.optimizes.hyper, **self.schedule.hyper, **options, **leaves}
+        """Every leaf of `hyper`: of the optimiser and what goes with it, of the parts of the model, then of the loss.
 
-    def seen(self, key: Array, x: ArrayLike) -> Array:
+        Raises:
+          ValueError: two of them declare one name.
+        """
+        options = {name: OPTIONAL[name] for name in self.options}
+        own = [part.declared for part in self.model.parts.values() if isinstance(part, Part)]
+        found: dict[str, Hyperparameter] = {}
+        for declarations in (self.optimizes.hyper, self.schedule.hyper, options, *own, self.loss.declared):
+            for name, entry in declarations.items():
+                if not entry.integer:
+                    if name in found:
+                        raise ValueError(f"two parts of the recipe declare a hyperparameter {name!r}; rename one.")
+                    found[name] = entry
+        return found
+
+    @property
+    def has_density(self) -> bool:
+        """Whether q(z|x) has a density, and is trained as one."""
+        return self.model.has_density and not self.loss.point
+
+    def preprocessed(self, key: Array, x: ArrayLike) -> Array:
         """Examples `[n, …]` as the model sees them, each with its own key."""
         x = jnp.asarray(x)
         return jax.vmap(self.preprocess)(jax.random.split(key, x.shape[0]), x)
@@ -98,5 +115,10 @@ def hyperparameters(recipe: Recipe, **values: ArrayLike) -> Hyper:
     for name, value in values.items():
         if name not in known or (not isinstance(value, jax.core.Tracer) and jnp.ndim(value) == 0):
             check(name, value if jnp.ndim(value) == 0 else float("nan"), known, owner=owner)
-    chosen: Mapping[str, ArrayLike] = {**{name: entry.default for name, entry in known.items()}, **values}
+    return leaves_of(recipe, values)
+
+
+def leaves_of(recipe: Recipe, values: Mapping[str, ArrayLike]) -> Hyper:
+    """The leaves of `hyper` from values that were checked, float32, the others at their defaults."""
+    chosen = {name: values.get(name, entry.default) for name, entry in recipe.declared.items()}
     return {name: jnp.asarray(value, jnp.float32) for name, value in chosen.items()}

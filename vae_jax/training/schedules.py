@@ -1,20 +1,21 @@
 """The table of learning rate schedules that `--schedule` chooses from.
 
-A new one is a function of the step and its hyperparameters with `@register`, here or in a new file of this folder.
+A new one is a function of the step and its hyperparameters with `@SCHEDULES.register`, here or in a new file of this
+folder.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
 
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from vae_jax.hyperparameter import Declared, Hyperparameter, declared
-from vae_jax.table import Table, summary
+from vae_jax.hyperparameter import Declared, Hyperparameter, declared, declared_by
+from vae_jax.registry import Registry, summary
 
 HORIZON = "decay_steps"  # of every schedule that ends: a command sets it to the length of its run
-WARMUP = {"warmup_steps": 0.0}
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,20 @@ class Schedule:
 
     Attributes:
       name: what `--schedule` takes.
-      factor: `(step, **hyper) -> []`, what the learning rate is multiplied by at a step, from 0 to 1.
-      hyper: declarations of its hyperparameters; each is a leaf of a run's `hyper`.
+      factor: `(step, **hyper) -> []`, what the learning rate is multiplied by at a step, from 0 to 1. What has a number
+        for its default is a hyperparameter, a leaf of a run's `hyper`.
+      ranges: those of hyperparameters that may be other than at least 0.
     """
 
     name: str
     factor: Callable[..., Array]
-    hyper: Declared = field(default_factory=dict, hash=False)
+    _: KW_ONLY
+    ranges: Mapping[str, Hyperparameter] = field(default_factory=dict, hash=False)
+
+    @cached_property
+    def hyper(self) -> Declared:
+        """The declarations of its hyperparameters."""
+        return declared_by(self.factor, declared(self.ranges))
 
     @property
     def summary(self) -> str:
@@ -48,33 +56,25 @@ class Schedule:
         return hyper["learning_rate"] * self.factor(step, **{name: hyper[name] for name in self.hyper})
 
 
-SCHEDULES: Table[Schedule] = Table("schedule", "vae_jax.training")
+SCHEDULES = Registry("schedule", "vae_jax.training", Schedule)
 
 
-def register(name: str, **hyper: float | Hyperparameter) -> Callable:
-    """Register the decorated function in `SCHEDULES`; keywords declare its hyperparameters."""
-
-    def enter(factor: Callable[..., Array]) -> Callable[..., Array]:
-        SCHEDULES.add(name, Schedule(name, factor, declared(hyper)))
-        return factor
-
-    return enter
-
-
-@register("constant")
+@SCHEDULES.register("constant")
 def constant(step: ArrayLike) -> Array:
     """The learning rate as it is, all along."""
     return jnp.ones_like(step, jnp.float32)
 
 
-@register("warmup", **WARMUP)
-def warmup(step: ArrayLike, warmup_steps: ArrayLike) -> Array:
+@SCHEDULES.register("warmup")
+def warmup(step: ArrayLike, warmup_steps: ArrayLike = 0.0) -> Array:
     """A linear rise over `warmup_steps`, then the learning rate as it is."""
     return _rise(step, warmup_steps)
 
 
-@register("cosine", decay_steps=10_000.0, final_rate=Hyperparameter(default=0.0, most=1.0), **WARMUP)
-def cosine(step: ArrayLike, decay_steps: ArrayLike, final_rate: ArrayLike, warmup_steps: ArrayLike) -> Array:
+@SCHEDULES.register("cosine", ranges={"final_rate": Hyperparameter(most=1.0)})
+def cosine(
+    step: ArrayLike, decay_steps: ArrayLike = 10_000.0, final_rate: ArrayLike = 0.0, warmup_steps: ArrayLike = 0.0
+) -> Array:
     """A linear rise over `warmup_steps`, then half a cosine down to `final_rate` of the learning rate.
 
     final + (1 − final)·½(1 + cos πt), t the share of the steps after the rise. Reference: Loshchilov & Hutter, *SGDR:
@@ -84,21 +84,21 @@ def cosine(step: ArrayLike, decay_steps: ArrayLike, final_rate: ArrayLike, warmu
     return _rise(step, warmup_steps) * (final_rate + (1.0 - final_rate) * 0.5 * (1.0 + jnp.cos(jnp.pi * t)))
 
 
-@register(
+@SCHEDULES.register(
     "stages",
-    decay_steps=10_000.0,
-    final_rate=Hyperparameter(default=0.1, most=1.0, exclusive=True),
-    stages=Hyperparameter(default=8.0, least=1.0),
-    stage_growth=Hyperparameter(default=3.0, least=1.0),
-    **WARMUP,
+    ranges={
+        "final_rate": Hyperparameter(most=1.0, exclusive=True),
+        "stages": Hyperparameter(least=1.0),
+        "stage_growth": Hyperparameter(least=1.0),
+    },
 )
 def stages(
     step: ArrayLike,
-    decay_steps: ArrayLike,
-    final_rate: ArrayLike,
-    stages: ArrayLike,
-    stage_growth: ArrayLike,
-    warmup_steps: ArrayLike,
+    decay_steps: ArrayLike = 10_000.0,
+    final_rate: ArrayLike = 0.1,
+    stages: ArrayLike = 8.0,
+    stage_growth: ArrayLike = 3.0,
+    warmup_steps: ArrayLike = 0.0,
 ) -> Array:
     """`stages` stages, each `stage_growth` times as long as the one before, down to `final_rate` by equal factors.
 

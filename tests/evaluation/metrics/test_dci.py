@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from vae_jax.data.sprites import NAMES, SIZES
+from vae_jax.data.sources.sprites import NAMES, SIZES
 from vae_jax.evaluation.metrics import Representation, noise, perfect
 from vae_jax.evaluation.metrics.dci import dci, weighted_purity
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from vae_jax.data.sprites import NAMES, SIZES
+from vae_jax.data.sources.sprites import NAMES, SIZES
 from vae_jax.evaluation.metrics import noise, perfect
 from vae_jax.evaluation.metrics.information import entropies, mutual_information
-from vae_jax.plots import Subject, measured
+from vae_jax.plots import measured
+from vae_jax.trained import Evaluation
 
 
 def test_mutual_information_is_the_entropy_of_a_code_that_tells_its_factor():
@@ -36,10 +37,10 @@ def test_the_picture_shows_no_knowledge_in_noise(monkeypatch):
     drawn = []
     monkeypatch.setattr(measured.charts, "matrix", lambda values, path, **how: drawn.append(values))
     code = noise(NAMES, SIZES, 4)
-    subject = Subject(None, None, {"test": {"rate_per_latent": [1.0] * 4}}, code)
-    measured.draw_factor_information(subject, None)
+    evaluation = Evaluation({"test": {"rate_per_latent": [1.0] * 4}}, code)
+    measured.draw_factor_information(None, None, evaluation)
     assert mutual_information(*code.sample(np.random.RandomState(0), 10_000)[::-1])[:, 2].mean() > 0.03
     assert np.all(drawn[0] >= 0) and drawn[0].mean() < 2e-3
-    subject = Subject(None, None, {"test": {"rate_per_latent": [1.0] * 5}}, perfect(NAMES, SIZES))
-    measured.draw_factor_information(subject, None)
+    evaluation = Evaluation({"test": {"rate_per_latent": [1.0] * 5}}, perfect(NAMES, SIZES))
+    measured.draw_factor_information(None, None, evaluation)
     np.testing.assert_allclose(np.diag(drawn[1])[[0, 1]], np.log([3, 6]), rtol=5e-3)

@@ -6,7 +6,7 @@ import scipy.special
 import scipy.stats
 
 from vae_jax import Normal, data
-from vae_jax.data.sprites import NAMES, SIZES
+from vae_jax.data.sources.sprites import NAMES, SIZES
 from vae_jax.evaluation.metrics import SCORES, Representation, noise, perfect
 from vae_jax.evaluation.metrics.mig_chen import information_of_latents
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from vae_jax.data.sprites import NAMES, SIZES
+from vae_jax.data.sources.sprites import NAMES, SIZES
 from vae_jax.evaluation.metrics import SCORES, Representation, noise, perfect
 
 QUICK = [name for name in SCORES if name not in ("dci", "mig_chen")]  # minutes, on the whole grid

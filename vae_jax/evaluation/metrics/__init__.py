@@ -6,8 +6,8 @@ A new score is a new file in this folder with `@register`, found automatically.
 """
 
 from vae_jax.evaluation.metrics.representation import draw_codes, represent
+from vae_jax.evaluation.metrics.score import SCORES, Representation, Score, noise, perfect, score_names
 from vae_jax.evaluation.metrics.scoring import Scored, quick, scores
-from vae_jax.evaluation.metrics.table import SCORES, Representation, Score, noise, perfect, register, score_names
 from vae_jax.evaluation.metrics.udr import Agreement, unsupervised_ranking
 from vae_jax.evaluation.metrics.variance import followed, variance_explained
 
@@ -22,7 +22,6 @@ __all__ = [
     "noise",
     "perfect",
     "quick",
-    "register",
     "represent",
     "score_names",
     "scores",

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from vae_jax.evaluation.metrics.table import TEST, TRAIN, Representation, register
+from vae_jax.evaluation.metrics.score import SCORES, TEST, TRAIN, Representation
 
 BATCH = 64
 
 
-@register("beta_vae")
+@SCORES.register("beta_vae")
 def beta_vae_score(random: np.random.RandomState, representation: Representation) -> float:
     """β-VAE score: accuracy of a linear classifier that names the factor that pairs of examples share.
 

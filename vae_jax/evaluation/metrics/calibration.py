@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from vae_jax.caching import cache_folder
-from vae_jax.evaluation.metrics import table
-from vae_jax.evaluation.metrics.table import SCORES, Representation, noise, perfect
+from vae_jax.evaluation.metrics import score as table
+from vae_jax.evaluation.metrics.score import SCORES, Representation, noise, perfect
 from vae_jax.writing import replace_file
 
 

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from vae_jax.evaluation.metrics.boosting import boost
-from vae_jax.evaluation.metrics.table import TEST, TRAIN, Representation, register
+from vae_jax.evaluation.metrics.score import SCORES, TEST, TRAIN, Representation
 
 
-@register("dci", also=("dci_completeness", "dci_informativeness"))
+@SCORES.register("dci", also=("dci_completeness", "dci_informativeness"))
 def disentanglement(random: np.random.RandomState, representation: Representation) -> tuple[float, float, float]:
     """DCI disentanglement: whether each latent is important for only one factor.
 

@@ -4,10 +4,10 @@ import warnings
 
 import numpy as np
 
-from vae_jax.evaluation.metrics.table import TEST, TRAIN, Representation, register
+from vae_jax.evaluation.metrics.score import SCORES, TEST, TRAIN, Representation
 
 
-@register("explicitness")
+@SCORES.register("explicitness")
 def explicitness(random: np.random.RandomState, representation: Representation) -> float:
     """Explicitness: how well a linear classifier of the whole code tells each value of a factor.
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from vae_jax.evaluation.metrics.table import TEST, TRAIN, Representation, register
+from vae_jax.evaluation.metrics.score import SCORES, TEST, TRAIN, Representation
 
 BATCH = 64
 SMALLEST_DEVIATION = 0.05  # latents below it count as unused
 
 
-@register("factor_vae")
+@SCORES.register("factor_vae")
 def factor_vae_score(random: np.random.RandomState, representation: Representation) -> float:
     """FactorVAE score: accuracy of naming the held factor by the latent that varies least.
 

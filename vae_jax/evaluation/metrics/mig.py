@@ -3,10 +3,10 @@
 import numpy as np
 
 from vae_jax.evaluation.metrics.information import entropies, mutual_information
-from vae_jax.evaluation.metrics.table import TRAIN, Representation, register
+from vae_jax.evaluation.metrics.score import SCORES, TRAIN, Representation
 
 
-@register("mig")
+@SCORES.register("mig")
 def mutual_information_gap(random: np.random.RandomState, representation: Representation) -> float:
     """Mutual information gap: how much more the best latent knows about a factor than the next best.
 

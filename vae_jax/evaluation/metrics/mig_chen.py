@@ -7,12 +7,12 @@ from jax import Array, lax
 
 from vae_jax.distributions.base import LOG_2PI
 from vae_jax.distributions.continuous import Normal
-from vae_jax.evaluation.metrics.table import Representation, register
+from vae_jax.evaluation.metrics.score import SCORES, Representation
 
 SAMPLES = 1000  # codes
 
 
-@register("mig_chen", slow=True)
+@SCORES.register("mig_chen", slow=True)
 def mutual_information_gap_of_samples(random: np.random.RandomState, representation: Representation) -> float:
     """MIG as Chen et al. estimate it: for z ~ q(z|x) over the whole grid.
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from vae_jax.evaluation.metrics.information import mutual_information
-from vae_jax.evaluation.metrics.table import TRAIN, Representation, register
+from vae_jax.evaluation.metrics.score import SCORES, TRAIN, Representation
 
 
-@register("modularity")
+@SCORES.register("modularity")
 def modularity(random: np.random.RandomState, representation: Representation) -> float:
     """Modularity: whether each latent knows about only one factor.
 

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from vae_jax.data.table import Factors
-from vae_jax.distributions.continuous import Normal
+from vae_jax.data.dataset import Examples, Factors
 from vae_jax.errors import InputError
-from vae_jax.evaluation.metrics.table import TRAIN, Representation
-from vae_jax.models.vae import Params
+from vae_jax.evaluation.codes import codes_of
+from vae_jax.evaluation.metrics.score import TRAIN, Representation
+from vae_jax.models.part import Params
 from vae_jax.progress import in_parts
 from vae_jax.training.recipe import Recipe
 
@@ -42,14 +41,15 @@ def represent(
     total, parts = factors.total, []
     for rows in in_parts(total, CHUNK, doing="encoding the grid", unit="image", progress=progress):
         x = jnp.asarray(factors.images(rows[0], min(rows[0] + CHUNK, total)))
-        parts.append(jax.tree.map(np.asarray, _encode(recipe, params, jax.random.fold_in(key, rows[0]), x)))
-    posterior = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-    means = np.asarray(posterior.mean)
+        keys = jax.random.split(jax.random.fold_in(key, rows[0]), len(x))
+        codes = codes_of(recipe, params, keys, Examples(x))
+        parts.append(jax.tree.map(np.asarray, (codes.mean, codes.posterior)))
+    means, posterior = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     return Representation(
         factors.names,
         factors.sizes,
         partial(_look_up, means, factors),
-        posterior if isinstance(posterior, Normal) else None,
+        posterior,
         factors.aside,
     )
 
@@ -69,14 +69,6 @@ def draw_codes(
     images = np.concatenate([factors.images(place, place + 1) for place in places])
     codes = [np.asarray(encode(part)) for part in np.split(images, range(CALL, n, CALL))]
     return np.stack(np.unravel_index(places // factors.copies, factors.sizes), 1), np.concatenate(codes)
-
-
-@partial(jax.jit, static_argnums=0)
-def _encode(recipe: Recipe, params: Params, key: Array, x: Array) -> Any:
-    def one(key, x):
-        return recipe.model.encode(params, recipe.preprocess(key, x))
-
-    return jax.vmap(one)(jax.random.split(key, len(x)), x)
 
 
 def _look_up(means: np.ndarray, factors: Factors, wanted: np.ndarray) -> np.ndarray:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from vae_jax.evaluation.metrics.table import TEST, TRAIN, Representation, register
+from vae_jax.evaluation.metrics.score import SCORES, TEST, TRAIN, Representation
 
 
-@register("sap")
+@SCORES.register("sap")
 def separated_attribute_predictability(random: np.random.RandomState, representation: Representation) -> float:
     """SAP: how much better the best latent linearly predicts a factor than the next best.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from vae_jax.errors import InputError
 from vae_jax.evaluation.metrics.calibration import perfect_and_chance
-from vae_jax.evaluation.metrics.table import SCORES, Representation
+from vae_jax.evaluation.metrics.score import SCORES, Representation
 from vae_jax.progress import pieces
 
 

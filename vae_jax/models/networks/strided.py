@@ -1,14 +1,14 @@
 """4×4 convolutions of stride 2, down and up, in the form that each backend runs fastest.
 
 Inside a compiled loop XLA's CPU backend takes a naive path for convolutions (jax issue 12868), and the dilation of a
-transposed one is slow there in any case. All are therefore one matrix product and four shifted adds, with the batch
-innermost, where the product's long axis belongs. NVIDIA's GPUs take the same form, which an H200 runs faster than
-cuDNN's convolutions. TPUs and other devices take the native convolution.
+transposed one is slow there in any case. Each is therefore computed as one matrix product and four shifted adds, with
+the batch innermost, where the product's long axis belongs. NVIDIA's GPUs use the same form, which is faster on an H200
+than cuDNN's convolutions. TPUs and other devices use the native convolution.
 
 A convolution, its transpose and the gradient of its kernel are the three derivatives of one trilinear form. Each is a
 JAX primitive whose transposes are the other two, so every derivative of any order is one of them again. Their batching
-rules leave a batch where it lies, behind the image: `vmap` of a whole stack for one example moves the batch at its two
-ends and not between layers.
+rules leave a batch axis where it is, behind the image: `vmap` of a whole stack for one example moves the batch at its
+two ends and not between layers.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from jax import Array, lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from vae_jax.models.networks.table import LECUN, Initializer
+from vae_jax.models.networks.network import LECUN, Initializer
 from vae_jax.models.networks.trilinear import (
     contract,
     contract_native,
@@ -49,13 +49,13 @@ def up(x: Array, kernel: Array) -> Array:
 
 
 def add_bias(x: Array, bias: Array) -> Array:
-    """`x [f, …] + bias [f]`, which leaves a batch where it lies."""
+    """`x [f, …] + bias [f]`; leaves a batch axis where it is."""
     return _bind(add_bias_p, x, bias)
 
 
 @jax.custom_jvp
 def relu(x: Array) -> Array:
-    """max(x, 0); its derivative, unlike that of `jax.nn.relu`, leaves a batch where it lies."""
+    """max(x, 0); its derivative, unlike that of `jax.nn.relu`, leaves a batch axis where it is."""
     return jnp.maximum(x, 0)
 
 
@@ -66,6 +66,12 @@ class Strided(nn.Module):
     """A 4×4 convolution of stride 2 (`upwards=False`) or its transposed form, with bias, channels first.
 
     Parameters are those of `nn.Conv` / `nn.ConvTranspose`: `kernel [4, 4, in, features]` and `bias [features]`.
+
+    Attributes:
+      features: output channels.
+      upwards: whether it is the transposed convolution.
+      kernel_init: initialiser of the kernel.
+      bias_init: initialiser of the bias.
     """
 
     features: int
@@ -81,12 +87,12 @@ class Strided(nn.Module):
         return add_bias((up if self.upwards else down)(x, kernel), bias)
 
 
-# The primitives. Their arguments have `members` leading axes, and activations any number of trailing ones, the batch:
-# both none at first, and more under each `vmap`.
+# The primitives. Their arguments have `members` leading axes, and activations any number of trailing batch axes. There
+# are none of either at first; each `vmap` adds one.
 
 
 def _bind(primitive: Primitive, one: Array, other: Array) -> Array:
-    """The primitive of two arguments of one dtype that vary over the same axes of a `shard_map`."""
+    """Bind the primitive to two arrays, cast to one dtype and made to vary over the same axes of a `shard_map`."""
     dtype = jnp.result_type(one, other)
     arrays = [jnp.asarray(array, dtype) for array in (one, other)]
     axes = [jax.typeof(array).mat.varying for array in arrays]
@@ -97,9 +103,9 @@ def _bind(primitive: Primitive, one: Array, other: Array) -> Array:
 
 
 def _primitive(name: str, products: Callable, native: Callable, divided: Callable | None = None) -> Primitive:
-    """A primitive of two arguments, by its implementations for one member.
+    """A primitive of two arguments, from its implementations for one member.
 
-    `divided` is that of the products where XLA divides a batch over devices, if another.
+    `divided`, if given, replaces `products` where XLA divides a batch over devices.
     """
     primitive = Primitive(name)
 
@@ -115,7 +121,7 @@ def _primitive(name: str, products: Callable, native: Callable, divided: Callabl
     compiled = jax.jit(primitive.bind, static_argnames="members")
 
     def run(*arrays, members):
-        with jax.disable_jit(False):  # where compiling is switched off, this one would call itself
+        with jax.disable_jit(False):  # with jit disabled, this function would call itself
             return compiled(*arrays, members=members)
 
     primitive.def_impl(run)
@@ -141,7 +147,7 @@ def _divides(context) -> bool:
 
 
 def _flat(function: Callable, *which: int) -> Callable:
-    """`function` of activations with one axis of a batch, for any number of them, in the arguments `which`."""
+    """Lift `function` from one batch axis to any number of them, in the arguments `which`."""
 
     def of_any(*arrays):
         batch = arrays[which[0]].shape[3:]
@@ -153,7 +159,7 @@ def _flat(function: Callable, *which: int) -> Callable:
 
 
 def _members(primitive: Primitive, arrays, dims, *, members: int):
-    """Batching of everything: the batch becomes the first axis of each argument."""
+    """Batch both arguments: the batch becomes the first axis of each."""
     size = next(array.shape[dim] for array, dim in zip(arrays, dims, strict=True) if dim is not None)
     led = [
         jnp.broadcast_to(array, (size, *array.shape)) if dim is None else jnp.moveaxis(array, dim, 0)
@@ -163,7 +169,7 @@ def _members(primitive: Primitive, arrays, dims, *, members: int):
 
 
 def _batch(primitive: Primitive, image: int, arrays, dims, *, members: int):
-    """Batching of activations with one set of weights: it stays where it is, if behind the `image` axes of one."""
+    """Batch activations with one set of weights: an axis that is behind the `image` axes stays where it is."""
     (x, weights), (dim, of_weights) = arrays, dims
     if of_weights is not None:
         return _members(primitive, arrays, dims, members=members)

@@ -1,12 +1,12 @@
-"""A 4×4 convolution of stride 2, its transpose and the gradient of its kernel, for a batch that lies innermost.
+"""A 4×4 convolution of stride 2, its transpose and the gradient of its kernel, with the batch innermost.
 
 The three are the derivatives of one form, linear in each of x `[c, 2h, 2w, n]`, kernel `[4, 4, c, f]` and y
 `[f, h, w, n]`:
 
     T(x, kernel, y) = Σ kernel[a, b, c, f] · padded x[c, 2i + a, 2j + b, n] · y[f, i, j, n]
 
-`contract = ∂T/∂y` goes down, `spread = ∂T/∂x` goes up and `correlate = ∂T/∂kernel` is the kernel's gradient: here each
-as one matrix product and four shifted adds, and as XLA's own convolution.
+`contract = ∂T/∂y` goes down, `spread = ∂T/∂x` goes up and `correlate = ∂T/∂kernel` is the kernel's gradient. Each is
+here twice: as one matrix product and four shifted adds, and as XLA's own convolution.
 """
 
 import jax.numpy as jnp
@@ -33,7 +33,13 @@ def spread(y: Array, kernel: Array) -> Array:
 
 
 def correlate(x: Array, y: Array, *, divided: bool = False) -> Array:
-    """`[c, 2h, 2w, n]`, `[f, h, w, n]` -> `[4, 4, c, f]`: the gradient of its kernel; see `_inner` for `divided`."""
+    """`[c, 2h, 2w, n]`, `[f, h, w, n]` -> `[4, 4, c, f]`: the gradient of its kernel.
+
+    Args:
+      x: the image, `[c, 2h, 2w, n]`.
+      y: the cotangent of the convolution's output, `[f, h, w, n]`.
+      divided: whether the batch is divided over devices; see `_inner`.
+    """
     c, f = x.shape[0], y.shape[0]
     if c < NARROW:
         return _inner(_patches(x), y, divided).reshape(4, 4, c, f)
@@ -48,7 +54,7 @@ def _blocks(kernel: Array) -> Array:
 
 
 def _transposed_blocks(kernel: Array) -> Array:
-    """The transpose of `_blocks`, laid out so in memory: XLA's product of a matrix read backwards takes longer."""
+    """The transpose of `_blocks`, laid out that way in memory: XLA's product with a transposed matrix is slower."""
     c, f = kernel.shape[2:]
     return kernel.reshape(2, 2, 2, 2, c, f).transpose(0, 2, 5, 1, 3, 4).reshape(4 * f, 4 * c)
 
@@ -61,7 +67,7 @@ def _mix(weights: Array, x: Array) -> Array:
 def _inner(one: Array, other: Array, divided: bool) -> Array:
     """`[i, …]`, `[j, …]` -> `[i, j]`, the sum over the rest.
 
-    XLA copies an operand before it sums over several axes, so they are merged; unless the batch is `divided` over
+    XLA copies an operand before it sums over several axes, so these are merged; but not if the batch is `divided` over
     devices, which would have to gather it first.
     """
     if not divided:
@@ -125,7 +131,7 @@ def _scatter_patches(taps: Array) -> Array:
     return _depth_to_space(jnp.stack([phase(a, b) for a, b in SHIFTS]).reshape(c16 // 4, h + 1, w + 1, n))
 
 
-# The same by XLA's own convolution.
+# The same with XLA's own convolution.
 
 _LAYOUT = ("CHWN", "HWIO", "CHWN")
 
@@ -140,6 +146,6 @@ def spread_native(y: Array, kernel: Array) -> Array:
 
 
 def correlate_native(x: Array, y: Array) -> Array:
-    """The sum over the batch is that over a convolution's input channels, of x by a kernel y."""
+    """A convolution of x with the kernel y, whose sum over input channels is the sum over the batch."""
     layout = ("NHWC", "OHWI", "HWNC")
     return lax.conv_general_dilated(x, y, (1, 1), ((1, 1), (1, 1)), rhs_dilation=(2, 2), dimension_numbers=layout)

@@ -1,0 +1,188 @@
+"""From a command line, and perhaps a file, to the dataclass of a command's flags."""
+
+import ast
+import inspect
+import json
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from vae_jax.commands.words import wrapped
+from vae_jax.errors import InputError, first_line, nearest
+from vae_jax.runs.configuration.config import typed
+from vae_jax.runs.configuration.resolved import CHOICES, WORDS
+from vae_jax.runs.storage.folder import json_of
+from vae_jax.writing import plain
+
+LEFT_OUT = ("format", "out", "resume")  # of a run's config.json, from which the same run starts elsewhere
+EITHER = ("epochs", "steps")  # of which one on the command line puts the other in a file aside
+YAML = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFlags:
+    """Flags in a file."""
+
+    config: Path | None = None
+    """Take flags from a .json or .yaml file, such as config.json of an earlier run; those on the command line win."""
+    print_config: bool = False
+    """Print all flags as JSON, as --config takes them, and end."""
+
+
+def parse(config: type[Any], description: str, arguments: Sequence[str], prog: str | None = None) -> Any:
+    """The flags of a command line, those of `--config` beneath them.
+
+    Args:
+      config: a dataclass. If it inherits from several, these are the groups that `--help` shows.
+      description: what `--help` begins with.
+      arguments: of the command line.
+      prog: what the command is called; by default the script.
+
+    Raises:
+      InputError: a file of flags that cannot be read, or holds what is none.
+      SystemExit: with `--help`, `--print-config`, or a flag that cannot be read.
+    """
+    import tyro
+
+    groups = groups_of(config)
+    if not groups:
+        return tyro.cli(config, description=wrapped(description), args=arguments, prog=prog)
+    file, defaults = _file_of(arguments), {f.name: f.default for f in (*fields(config), *fields(FileFlags))}
+    if file is not None:
+        found = read_flags(file, config)
+        if any(word.partition("=")[0] in ("--epochs", "--steps") for word in arguments):
+            found = {name: value for name, value in found.items() if name not in EITHER}
+        defaults |= found
+    named = {group.__name__.removesuffix("Flags").lower(): group for group in (*groups, FileFlags)}
+    asked = not {"-h", "--help"}.isdisjoint(arguments)
+    kinds = {title: shown(group) if asked else group for title, group in named.items()}  # it takes a while
+    start = {title: field(default=_filled(kind, defaults)) for title, kind in kinds.items()}
+    whole = make_dataclass("Flags", [(title, kind, start[title]) for title, kind in kinds.items()], frozen=True)
+    marks, words = (tyro.conf.OmitArgPrefixes,), wrapped(description)
+    parsed = tyro.cli(whole, description=words, args=arguments, prog=prog, config=marks)
+    values = {name: value for title in named for name, value in vars(getattr(parsed, title)).items()}
+    del values["config"]
+    if values.pop("print_config"):
+        print(json.dumps(plain({name: _as_json(value) for name, value in values.items()}), indent=2))
+        sys.exit(0)
+    return config(**values)
+
+
+def groups_of(config: type[Any]) -> list[type[Any]]:
+    """The dataclasses that a configuration is put together from; none if it has flags of its own."""
+    own = [base for base in config.__mro__ if is_dataclass(base)]
+    groups = [base for base in own if sum(is_dataclass(above) for above in base.__mro__) == 1]
+    grouped = {f.name for group in groups if group is not config for f in fields(group)}
+    return groups if grouped == {f.name for f in fields(config)} else []
+
+
+def read_flags(path: Path, config: type[Any]) -> dict[str, Any]:
+    """The flags that a file holds, by name.
+
+    Raises:
+      InputError: it cannot be read, holds a name that is no flag, or a value of another type.
+    """
+    import yaml
+
+    try:
+        if path.suffix in YAML:
+            with path.open(encoding="utf-8") as source:
+                values = _with_numbers(yaml.safe_load(source), get_type_hints(config))
+        else:
+            values = json_of(path)
+    except OSError as error:
+        raise InputError(f"--config {path}: {error.strerror}; expected a .json or .yaml file of flags.") from error
+    except (InputError, ValueError, yaml.YAMLError) as error:
+        said = f"--config {path} is no file of flags ({first_line(error)})"
+        raise InputError(f"{said}; see --print-config for one.") from error
+    if not isinstance(values, dict):
+        raise InputError(f"--config {path} holds no names with values; see --print-config for one that does.")
+    hints = get_type_hints(config)
+    of_run = "format" in values
+    values = {str(name).replace("-", "_"): value for name, value in values.items()}
+    values = {name: value for name, value in values.items() if not (of_run and name in LEFT_OUT)}
+    for name in values:
+        if name not in hints:
+            raise InputError(f"--config {path}: no flag {name!r}; {nearest(name, hints)}")
+    return {name: typed(value, hints[name], f"--config {path}: {name}") for name, value in values.items()}
+
+
+def _file_of(arguments: Sequence[str]) -> Path | None:
+    """What follows `--config`; tyro would only say so once it knows the defaults."""
+    file = None
+    for word, following in zip(arguments, [*arguments, ""][1:], strict=True):
+        if word.startswith("--config="):
+            file = Path(word.partition("=")[2])
+        if word == "--config" and following:
+            file = Path(following)
+    return file
+
+
+def _with_numbers(values: Any, hints: Mapping[str, Any]) -> Any:
+    """Numbers such as 1e-3, which YAML 1.1 takes for words, as numbers where a flag is one."""
+    if not isinstance(values, dict):
+        return values
+
+    def one(name: str, value: Any) -> Any:
+        hint = hints.get(name.replace("-", "_"))
+        if isinstance(value, str) and float in (hint, *get_args(hint)):
+            with suppress(ValueError):
+                return float(value)
+        return value
+
+    return {name: one(str(name), value) for name, value in values.items()}
+
+
+def _filled(group: type[Any], defaults: dict[str, Any]) -> Any:
+    return group(**{f.name: defaults[f.name] for f in fields(group)})
+
+
+def shown(group: type[Any]) -> Any:
+    """The group as `--help` shows it: what a flag chooses from, one kind of value in place of two, plain paragraphs."""
+    import tyro
+
+    helps, hints = _helps(group), get_type_hints(group)
+    copy = {}
+    for f in fields(group):
+        hint = hints[f.name]
+        how: dict[str, Any] = {"help": helps.get(f.name, "")}
+        words = WORDS.get(f.name) or (list(CHOICES[f.name]) if f.name in CHOICES else None)
+        kinds = [kind for kind in get_args(hint) if kind is not type(None)] if isinstance(hint, UnionType) else [hint]
+        if words:
+            how["metavar"] = "{" + ",".join(words) + "}"
+        elif get_origin(kinds[0]) is tuple:
+            how["metavar"] = f"{_kind(get_args(kinds[0])[0])} …"
+        elif isinstance(hint, UnionType):
+            how["metavar"] = _kind(kinds[0])
+        if f.default is None or f.default == ():
+            how["help_behavior_hint"] = ""  # the words say what that means
+        copy[f.name] = Annotated[hint, tyro.conf.arg(**how)]
+    parts: list[Any] = [(f.name, copy[f.name], field(default=f.default)) for f in fields(group)]
+    return make_dataclass(
+        group.__name__, parts, bases=(group,), frozen=True, kw_only=True, namespace={"__doc__": group.__doc__}
+    )
+
+
+def _kind(kind: type) -> str:
+    return {"Path": "PATH"}.get(kind.__name__, kind.__name__.upper())
+
+
+def _helps(group: type[Any]) -> dict[str, str]:
+    """Flag -> the string below it, as one paragraph."""
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(group))).body
+    assert isinstance(body, ast.ClassDef)
+    helps = {}
+    for flag, words in pairwise(body.body):
+        if isinstance(flag, ast.AnnAssign) and isinstance(flag.target, ast.Name) and isinstance(words, ast.Expr):
+            helps[flag.target.id] = " ".join(str(getattr(words.value, "value", "")).split())
+    return helps
+
+
+def _as_json(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value

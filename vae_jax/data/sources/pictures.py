@@ -1,0 +1,112 @@
+"""One image file as pixels: any format that Pillow reads, as 8-bit grey or RGB."""
+
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")  # Pillow's modes without colour
+DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N")  # more than 8 bits; 16-bit PNG and TIFF are read as these
+CLEAR = ("LA", "La", "RGBA", "RGBa", "PA")
+
+
+class Shape(NamedTuple):
+    """What the header of an image says.
+
+    Attributes:
+      height: in pixels, after the rotation that EXIF asks for.
+      width: likewise.
+      grey: whether it has no colour.
+    """
+
+    height: int
+    width: int
+    grey: bool
+
+
+def shape_of(path: Path) -> Shape:
+    """What the header of an image file says.
+
+    Raises:
+      Exception: the file is not an image; the type varies.
+    """
+    from PIL import ImageOps
+
+    with opened(path) as image:
+        grey = image.mode in GREY or (image.mode == "P" and _grey_palette(image))
+        if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # a quarter turn, already done for some formats
+            image.load()
+            image = ImageOps.exif_transpose(image)
+        return Shape(image.height, image.width, grey)
+
+
+def _grey_palette(image: Any) -> bool:
+    colors = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    return bool((colors == colors[:, :1]).all())
+
+
+def pixels(path: Path, *, size: int | None, channels: int) -> np.ndarray:
+    """An image file as `[height, width, channels]` uint8, cropped to its central square and resized to `size`.
+
+    Args:
+      path: the file.
+      size: side length in pixels; None to leave the image as large as it is, without cropping.
+      channels: 1 for grey, 3 for RGB.
+
+    Raises:
+      Exception: the file is not an image, or is truncated.
+    """
+    from PIL import ImageOps
+
+    with opened(path) as image:
+        image.load()
+        return as_array(ImageOps.exif_transpose(image), size=size, channels=channels)
+
+
+def as_array(image: Any, *, size: int | None, channels: int) -> np.ndarray:
+    """A Pillow image as `[height, width, channels]` uint8; see `pixels`.
+
+    16 bits become 8 by dropping the lower byte, transparent parts become white, and colour becomes grey by the luma of
+    ITU-R 601.
+
+    Args:
+      image: the image.
+      size: side length in pixels; None to leave the image as large as it is, without cropping.
+      channels: 1 for grey, 3 for RGB.
+
+    Raises:
+      ValueError: grey levels that have more than 16 bits or are not whole numbers.
+    """
+    from PIL import Image
+
+    if image.mode in DEEP:
+        values = np.asarray(image).astype(np.int64)
+        if values.min(initial=0) < 0 or values.max(initial=0) > 0xFFFF:
+            raise ValueError("grey levels of more than 16 bits")
+        image = Image.fromarray((values >> 8).astype(np.uint8))
+    elif image.mode == "F":
+        raise ValueError("grey levels that are not whole numbers")
+    if image.mode in CLEAR or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert("L" if channels == 1 else "RGB")
+    if size is not None:
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        box = (left, top, left + side, top + side)
+        image = image.resize((size, size), Image.Resampling.BOX if size < side else Image.Resampling.BICUBIC, box)
+    return np.asarray(image).reshape(image.height, image.width, channels)
+
+
+def opened(path: Path) -> Any:
+    """The file as a Pillow image, of which only the header is read.
+
+    Raises:
+      Exception: the file is not an image, or claims a size that would fill the memory.
+    """
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about odd metadata
+        return Image.open(path)

@@ -1,0 +1,140 @@
+"""Trained models read back from the folder of a run or of a sweep."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from vae_jax.errors import InputError
+from vae_jax.evaluation.populations import Row
+from vae_jax.keys import Keys
+from vae_jax.runs.configuration.building import build
+from vae_jax.runs.configuration.config import Config
+from vae_jax.runs.configuration.resolved import resolve
+from vae_jax.runs.storage.folder import read_config
+from vae_jax.runs.storage.hub import HUB, pull
+from vae_jax.runs.storage.parts import Part, read_parts
+from vae_jax.trained.model import Trained
+from vae_jax.training.experiment import Experiment
+from vae_jax.training.recipe import leaves_of
+
+
+def load(folder: str | Path, *, data: str | Path | None = None, **which: Any) -> Trained:
+    """A trained model: a run's, or one of a sweep's. It needs nothing but its folder.
+
+        model = vae_jax.load("runs/digits-sweep", beta=4.0, seed=0)
+        model.decode(model.encode(x).mean)
+
+    Args:
+      folder: the `--out` of `train.py` or `sweep.py`; or `hf:user/name`, where `export.py --push` has put it.
+      data: where its data are now, as `--data` takes it, if not where they were. They are loaded when `model.data` is
+        first used.
+      which: the model of a sweep, as in `beta=4.0, seed=0`; the first that matches is taken.
+
+    Returns:
+      The model after its last checkpoint, with its row of results.
+
+    Raises:
+      InputError: nothing was trained there, or no such model is there; or, for a folder of version 0.2, which does not
+        say what a model needs of its data, these cannot be loaded.
+    """
+    if str(folder).startswith(HUB):
+        folder = pull(str(folder).removeprefix(HUB))
+    folder = Path(folder)
+    models = Models(folder, data=data)
+    for row, at in models.rows():
+        if all(row.get(name) == value for name, value in which.items()):
+            return models.read(row, at)
+    asked = ", ".join(f"{name}={value}" for name, value in which.items())
+    kind = models.config.kind
+    if kind.names_models:
+        has = f" with {asked}" if asked else ""
+        raise InputError(f"{folder} holds no finished model{has}; see its results.csv for those that are there.")
+    if asked and models.parts:
+        raise InputError(f"{folder} is a run of one model, which is not one with {asked}; leave that out.")
+    raise InputError(f"{folder} has no finished epoch; go on with it: {kind.script} --out {folder} --resume.")
+
+
+@dataclass(frozen=True)
+class _At:
+    """Where a model is: its part, and its index there."""
+
+    part: Part
+    index: int
+
+
+class Models:
+    """The models in a folder.
+
+    Args:
+      folder: that of a run or of a sweep.
+      data: where their data are now, if not where they were.
+
+    Raises:
+      InputError: neither is there.
+    """
+
+    def __init__(self, folder: Path, *, data: str | Path | None = None):
+        self.folder = folder
+        self._data = None if data is None else str(data)
+        self.config: Config = read_config(folder)
+        self.parts = read_parts(folder / "checkpoints")
+        self._built: dict[str, Experiment] = {}
+        self._restored: dict[Path, tuple[int, dict[str, Any]]] = {}
+
+    def rows(self) -> Iterator[tuple[Row, _At]]:
+        """The row of every finished model of a sweep, or of a run that has a checkpoint, and where the model is."""
+        for part in self.parts:
+            if self.config.kind.keeps_results:
+                yield from ((row, _At(part, index)) for index, row in enumerate(part.rows or []))
+            elif part.store.steps():
+                yield dict(part.runs[0]), _At(part, 0)
+
+    def read(self, row: Row, at: _At) -> Trained:
+        """One model of `rows`."""
+        experiment = self._experiment(at.part)
+        numbers = {name: row[name] for name in experiment.hyper if name in row}
+        experiment = replace(experiment, hyper=leaves_of(experiment.recipe, numbers), keys=Keys(int(row["seed"])))
+        epoch, tree = self._restore(at.part, experiment)
+        if at.part.epoch not in (None, epoch):
+            raise InputError(
+                f"the results in {at.part.path} are of epoch {at.part.epoch}, whose checkpoint is not whole; train it "
+                f"again: {self.config.kind.script} --out {self.folder} --resume."
+            )
+        params = jax.device_put(jax.tree.map(lambda leaf: leaf[at.index], params_of(tree)))
+        return Trained(experiment, params, row, epoch)
+
+    def _experiment(self, part: Part) -> Experiment:
+        """What a cell was trained with; data are loaded once for all its models."""
+        name = repr(sorted(part.choices.items()))
+        if name not in self._built:
+            chosen = resolve(self.config).with_choices(part.choices)
+            if part.stored is None and self._data is not None:
+                chosen = replace(chosen, config=replace(chosen.config, data=self._data))
+            self._built[name] = build(chosen, part.stored, data=self._data)
+        return self._built[name]
+
+    def _restore(self, part: Part, experiment: Experiment) -> tuple[int, dict[str, Any]]:
+        """The epoch and the states of a part, read from disk once while its models are read in turn."""
+        if part.path not in self._restored:
+            restored = part.restore(experiment)
+            if restored is None:
+                raise InputError(f"{part.path} has no checkpoint that is whole; train it again: --out … --resume.")
+            self._restored = {part.path: restored}
+        return self._restored[part.path]
+
+
+def params_of(tree: dict[str, Any]) -> Any:
+    """The parameters to use of a checkpoint: of the best epoch, or of the last."""
+    last = tree["states"].evaluated
+    if "best" not in tree:
+        return last
+    had = np.asarray(tree["best"]["epoch"]) > 0
+
+    def choose(best, last):
+        return np.where(had.reshape(-1, *[1] * (np.ndim(best) - 1)), best, last)
+
+    return jax.tree.map(choose, tree["best"]["params"], last)

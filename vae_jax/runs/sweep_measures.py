@@ -1,0 +1,141 @@
+"""Every model of a sweep measured, and the table of scores over seeds."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from vae_jax.distributions.kl import kl_standard_normal
+from vae_jax.errors import InputError
+from vae_jax.evaluation.codes import Codes
+from vae_jax.evaluation.metrics.score import score_names
+from vae_jax.evaluation.metrics.udr import SIMILARITIES, unsupervised_ranking
+from vae_jax.evaluation.populations import Row, identity, in_order, setting, settings, who
+from vae_jax.progress import bar
+from vae_jax.runs.configuration.resolved import resolve
+from vae_jax.runs.storage.models import Models
+from vae_jax.trained.model import Trained
+from vae_jax.writing import plain, write_json
+
+Measure = Callable[[Trained], dict[str, Any]]
+SAMPLES = ("frechet", "kernel", "precision", "recall", "coverage")
+TERMS = ("mutual_information", "total_correlation", "dimension_wise_kl")
+
+
+def measure_models(models: Models, path: Path, asked: dict[str, Any], measure: Measure) -> list[Row]:
+    """Measure each model of a sweep that did not diverge; write the results to `path` one by one.
+
+    Args:
+      models: those in the sweep's folder.
+      path: a JSON file; models of this sweep that it holds, measured as `asked` now, are not measured again.
+      asked: what to measure, compared with what was measured before.
+      measure: a function of one model.
+
+    Returns:
+      A row for each model: `model`, its setting and seed; `measured`, None if it diverged; and `udr`, the agreement
+      with the others of its setting, by each similarity.
+
+    Raises:
+      InputError: all models diverged.
+    """
+    where = {identity(row): at for row, at in models.rows()}
+    rows = in_order([row for row, _ in models.rows()])
+    if all(row["diverged"] for row in rows):
+        raise InputError(
+            f"all {len(rows)} models of {models.folder} diverged; lower --learning-rate and train them again."
+        )
+    config = json.loads((models.folder / "config.json").read_text())
+    free = resolve(models.config).free
+    asked = {"sweep": {name: value for name, value in config.items() if name not in free}, **asked}
+    known = {json.dumps(entry["model"]): entry for entry in _known(path, asked)}
+    entries: list[Row] = []
+    codes: dict[str, list[tuple[Row, Codes, bool]]] = {}
+    for row in bar(rows, desc="measuring", unit="model"):
+        entry = known.get(json.dumps(who(row)))
+        if row["diverged"]:
+            entry = {"model": who(row), "measured": None}
+        else:
+            model = models.read(row, where[identity(row)])
+            entry = entry or plain({"model": who(row), "measured": measure(model)})
+            of_one = entry, model.codes(model.data.test, jax.random.key(0)), model.model.standard_prior
+            codes.setdefault(json.dumps(setting(row)), []).append(of_one)
+        entries.append(entry)
+        write_json(path, {"asked": asked, "models": entries}, indent=1)
+    for group in codes.values():
+        rates = [_rates(codes, standard) for _, codes, standard in group]
+        means = [np.asarray(codes.mean) for _, codes, _ in group]
+        found = {name: unsupervised_ranking(means, rates, similarity=name) for name in SIMILARITIES}
+        for index, (entry, *_) in enumerate(group):
+            of_each = {name: {part: v[index] for part, v in of._asdict().items()} for name, of in found.items()}
+            entry["udr"] = plain(of_each)
+    write_json(path, {"asked": asked, "models": entries}, indent=1)
+    return entries
+
+
+def table(entries: Sequence[Row]) -> tuple[list[Row], dict[str, dict[str, float]]]:
+    """The means of each setting with 95 % intervals over seeds; and the scores of a perfect code and of chance.
+
+    UDR has no interval: its values share pairs of models.
+
+    Chance depends on the number of latents: where that differs between models, it is left out.
+    """
+    rows, names, calibration = [], {}, {}
+    for entry in entries:
+        measures = _measures(entry)
+        rows.append({**entry["model"], **measures, "diverged": entry["measured"] is None})
+        names |= dict.fromkeys(measures)
+        for name in score_names() if entry["measured"] else ():
+            score = entry["measured"]["disentanglement"].get(name)
+            if score:
+                of_one = {part: score[part] for part in ("perfect", "chance")}
+                calibration.setdefault(name, of_one)
+                calibration[name] = {part: v for part, v in of_one.items() if calibration[name].get(part) == v}
+    entries_of_settings = settings(rows, tuple(names))
+    for entry in entries_of_settings:
+        for name in names:
+            if name.startswith("udr"):  # each is a median over pairs with the others: they are not independent
+                entry[name]["interval"] = None
+    return entries_of_settings, calibration
+
+
+def _measures(entry: Row) -> dict[str, Any]:
+    """The numbers of one model that go into the table."""
+    measured = entry["measured"]
+    if measured is None:
+        return {}
+    numbers = {name: measured["test"][name] for name in ("negative_elbo", "rate", "distortion", "active_units")}
+    likelihood = measured["log_likelihood"].get("log_likelihood")
+    numbers["negative_log_likelihood"] = None if likelihood is None else -likelihood
+    numbers |= {name: measured["aggregate_posterior"].get(name, [None])[0] for name in TERMS}
+    of_samples = measured["sample_quality"].get("model", {})
+    numbers |= {f"sample_{name}": of_samples.get(name) for name in SAMPLES}
+    numbers |= {name: measured["disentanglement"].get(name, {}).get("value") for name in score_names()}
+    for similarity, agreement in entry["udr"].items():
+        name = "udr" if similarity == "spearman" else f"udr_{similarity}"
+        numbers |= {name: agreement["value"], f"{name}_chance": agreement["chance"]}
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _rates(codes: Codes, standard_prior: bool) -> np.ndarray:
+    """Mean KL(q(z_j|x) ‖ N(0, 1)), `[latent]`, what the latent costs; NaN where the posteriors are not normal.
+
+    With another prior, what a normal latent tells of x, ½ ln(1 + Var E[z_j|x]/E Var[z_j|x]).
+    """
+    posterior = codes.posterior
+    if posterior is None:
+        return np.full(codes.mean.shape[1], np.nan)
+    if not standard_prior:
+        return 0.5 * np.log1p(np.var(posterior.mean, axis=0) / np.exp(posterior.log_var).mean(axis=0))
+    return np.asarray(kl_standard_normal(posterior.mean, posterior.log_var).mean(axis=0))
+
+
+def _known(path: Path, asked: dict[str, Any]) -> list[Row]:
+    """The models that were already measured as `asked` now."""
+    try:
+        saved = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return []
+    return saved["models"] if isinstance(saved, dict) and saved.get("asked") == json.loads(json.dumps(asked)) else []

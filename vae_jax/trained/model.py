@@ -1,0 +1,295 @@
+"""The one trained model: what it was trained with, its parameters and its results, ready to use without its data."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from vae_jax.data.dataset import Dataset, Examples
+from vae_jax.data.description import Description
+from vae_jax.distributions.base import draw
+from vae_jax.errors import InputError
+from vae_jax.evaluation.codes import Codes, codes_of, encode_all
+from vae_jax.evaluation.rate_distortion import Reconstruction, reconstruct
+from vae_jax.keys import use
+from vae_jax.models.part import Params
+from vae_jax.models.vae import VAE
+from vae_jax.training.driver import train_one
+from vae_jax.training.experiment import Experiment
+from vae_jax.training.recipe import Recipe
+
+BATCH = 5000  # examples on the device at a time
+
+
+def train(experiment: Experiment, *, progress: bool = True) -> "Trained":
+    """Train an experiment to the end; nothing is written.
+
+    Raises:
+      DivergedError: the loss is not a finite number; names the step.
+    """
+    recipe, data = experiment.recipe, experiment.data
+    params = train_one(recipe, experiment.members, data.train, epochs=experiment.epochs, progress=progress)
+    return Trained(experiment, params, experiment.members.named(0), experiment.epochs)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model; `vae_jax.load` reads one from a folder.
+
+    What it takes and gives is in the units of the data: uint8 0..255 or the numbers of the file for x, pixels in [0, 1]
+    or features in their own units for what is decoded. Any number of examples goes through in batches.
+
+    Attributes:
+      experiment: recipe, hyperparameters, keys, description of the data and epochs of its training.
+      params: its parameters.
+      row: its hyperparameters, seed and results, as in `results.csv` or `summary.json`.
+      epoch: how many epochs it was trained for.
+    """
+
+    experiment: Experiment
+    params: Params
+    row: Mapping[str, Any] = field(default_factory=dict)
+    epoch: int = 0
+
+    @property
+    def model(self) -> VAE:
+        """Encoder, posterior, decoder, likelihood and prior."""
+        return self.recipe.model
+
+    @property
+    def recipe(self) -> Recipe:
+        """The choices and sizes that were compiled in."""
+        return self.experiment.recipe
+
+    @property
+    def description(self) -> Description:
+        """What is known of its data without loading them: shape, dtype, classes, units, factors."""
+        return self.experiment.description
+
+    @property
+    def data(self) -> Dataset:
+        """The data set that it was trained on, loaded when this is first used.
+
+        Raises:
+          InputError: it is not where it was; says how to point at it.
+        """
+        return self.experiment.data
+
+    @property
+    def latent(self) -> int:
+        """How many latents there are."""
+        return self.model.latents.size
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an example, `(height, width, channels)` or `(features,)`."""
+        return self.description.shape
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it takes labels."""
+        return self.recipe.loss.conditional
+
+    @property
+    def classes(self) -> int:
+        """How many labels it takes; 0 where it takes none."""
+        return self.description.classes if self.conditional else 0
+
+    @property
+    def is_point(self) -> bool:
+        """Whether a code is a point and not a density."""
+        return not self.recipe.has_density
+
+    @property
+    def images(self) -> bool:
+        """Whether its examples are images that can be drawn."""
+        return self.experiment.images
+
+    def encode(self, x: ArrayLike, y: ArrayLike | None = None) -> Codes:
+        """q(z|x[, y]) of examples: `mean`, `deviation` and, of normal posteriors, `log_var` and `sample`.
+
+        Args:
+          x: `[n, *shape]` as stored: uint8 0..255, or float as the data were, in their units.
+          y: `[n]` labels, for a conditional model.
+
+        Raises:
+          InputError: examples of another shape than the model's, or without the axis `[n]`; labels that do not fit.
+        """
+        stored = self._stored(x)
+        n = len(stored)
+        keys = jax.random.split(use(self.experiment.keys.test, "encode"), n)
+        data = Examples(stored, self._labels(y, n))
+        return _in_batches(lambda keys, data: codes_of(self.recipe, self.params, keys, data), n, keys, data)
+
+    def decode(self, z: ArrayLike, y: ArrayLike | None = None) -> Array:
+        """The means of p(x|z[, y]), `[n, *shape]`: pixels in [0, 1], features in the units of the data.
+
+        Args:
+          z: `[n, latent]`.
+          y: `[n]` labels, for a conditional model.
+
+        Raises:
+          InputError: codes of another size than the model's, or without the axis `[n]`; labels that do not fit.
+        """
+        z = jnp.asarray(z, jnp.float32)
+        self._expect("z", z.shape, (self.latent,))
+        return self._in_units(_in_batches(self._decode, len(z), z, self._labels(y, len(z))))
+
+    def reconstruct(self, x: ArrayLike, y: ArrayLike | None = None) -> Array:
+        """The means of p(x|z[, y]) at the means of q(z|x[, y]), `[n, *shape]`, as from `decode`.
+
+        Args:
+          x: `[n, *shape]` as stored.
+          y: `[n]` labels, for a conditional model.
+
+        Raises:
+          InputError: as `encode`.
+        """
+        return self.decode(self.encode(x, y).mean, y)
+
+    def sample(self, n: int, *, seed: int = 0, y: ArrayLike | None = None) -> Array:
+        """The means of p(x|z) for n draws of z from the prior, `[n, *shape]`, as from `decode`.
+
+        Args:
+          n: how many.
+          seed: the seed of the draws.
+          y: `[n]` labels, for a conditional model.
+
+        Raises:
+          InputError: labels that do not fit.
+        """
+        if n < 1:
+            raise InputError(f"n is {n}; expected how many samples to draw, at least 1.")
+        return self._in_units(self._generate(jax.random.key(seed), n, self._labels(y, n)))
+
+    def sample_prior(self, seed: int = 0, y: int | None = None) -> Array:
+        """One code of p(z), or of p(z|y), `[latent]`."""
+        label = None if y is None else jnp.int32(y)
+        return draw(self.model.latent_prior(self.params, label), jax.random.key(seed))
+
+    def traverse(self, x: ArrayLike, latent: int, values: ArrayLike, y: ArrayLike | None = None) -> Array:
+        """The code of one example with one latent set to each of some values, decoded: `[values, *shape]`.
+
+        Args:
+          x: `[*shape]`, one example as stored.
+          latent: which latent, counted from 0.
+          values: `[values]`, in standard deviations of N(0, 1).
+          y: its label, for a conditional model.
+
+        Raises:
+          InputError: as `encode`; or no such latent.
+        """
+        if not 0 <= latent < self.latent:
+            raise InputError(f"latent {latent}: expected one from 0 to {self.latent - 1}.")
+        one = None if y is None else jnp.reshape(jnp.asarray(y), (1,))
+        code = self.encode(np.asarray(x)[None], one).mean[0]
+        return self.decode_traversal(code, latent, values, one)
+
+    def decode_traversal(self, code: Array, latent: int, values: ArrayLike, y: Array | None = None) -> Array:
+        """A code `[latent]` with one latent set to each of some values `[values]`, decoded; `y` is `[1]` or None."""
+        z = moved(code, latent, values)
+        return self.decode(z, None if y is None else jnp.repeat(y, len(z)))
+
+    def interpolate(self, a: ArrayLike, b: ArrayLike, steps: int = 10, y: ArrayLike | None = None) -> Array:
+        """The line from one example's code to another's, decoded: `[steps, *shape]`, both ends among them.
+
+        Args:
+          a: `[*shape]`, one example as stored.
+          b: likewise.
+          steps: how many points, at least 2.
+          y: the label of both, for a conditional model.
+
+        Raises:
+          InputError: as `encode`; or fewer than two steps.
+        """
+        if steps < 2:
+            raise InputError(f"steps is {steps}; expected at least 2, the two ends.")
+        both = None if y is None else jnp.repeat(jnp.reshape(jnp.asarray(y), (1,)), 2)
+        first, last = self.encode(np.stack([np.asarray(a), np.asarray(b)]), both).mean
+        return self.decode(line(first, last, steps), None if both is None else jnp.repeat(both[:1], steps))
+
+    @cached_property
+    def test_codes(self) -> Codes:
+        """The codes of the test set, computed once for all who ask."""
+        return encode_all(self.recipe, self.params, self.experiment.keys.test, self.data.test)
+
+    def codes(self, data: Examples, key: Array) -> Codes:
+        """The codes of examples as they are stored, pixels drawn by a key that is split over them."""
+        return encode_all(self.recipe, self.params, key, data)
+
+    def seen(self, data: Examples, key: Array) -> Reconstruction:
+        """Examples as the model sees them, as the loss corrupts them, and decoded."""
+        return reconstruct(self.recipe, self.params, key, data, self.experiment.hyper)
+
+    def generate(self, key: Array, n: int, y: Array | None = None) -> Array:
+        """The means of p(x|z) for n draws of z from the prior, as the model sees x, `[n, *shape]`; `y` is `[n]`."""
+        return self._generate(key, n, y)
+
+    def _in_units(self, x: Array) -> Array:
+        units = self.description.units
+        return x if units is None else units.of_data(x)
+
+    def _stored(self, x: ArrayLike) -> Array:
+        """Examples as they are stored, standardised where the data were."""
+        units = self.description.units
+        stored = jnp.asarray(x if units is None else units.of_model(x))
+        self._expect("x", stored.shape, self.shape)
+        return stored
+
+    def _labels(self, y: ArrayLike | None, n: int) -> Array | None:
+        """Labels as the model takes them."""
+        if not self.conditional:
+            if y is not None:
+                raise InputError("this model takes no labels; leave y out.")
+            return None
+        if y is None:
+            raise InputError(f"this model takes labels; give y, {n} whole numbers below {self.classes}.")
+        labels = jnp.asarray(y)
+        if labels.shape != (n,):
+            raise InputError(f"y has shape {labels.shape}; expected [{n}], one label for each.")
+        return labels
+
+    @cached_property
+    def _decode(self) -> Callable[[Array, Array | None], Array]:
+        return jax.jit(jax.vmap(lambda z, y: self.model.decode_mean(self.params, z, y)))
+
+    def _generate(self, key: Array, n: int, y: Array | None) -> Array:
+        return _generated(self.recipe, key, self.params, n, y)
+
+    def _expect(self, name: str, shape: tuple[int, ...], one: tuple[int, ...]) -> None:
+        if shape[1:] != tuple(one) or len(shape) != len(one) + 1:
+            expected = ", ".join(["n", *map(str, one)])
+            raise InputError(f"{name} has shape {shape}; expected [{expected}] for this model.")
+        if shape[0] == 0:
+            raise InputError(f"{name} holds no example; expected at least one.")
+
+
+def moved(code: Array, latent: int, values: ArrayLike) -> Array:
+    """A code `[latent]` with one of its numbers set to each of some values: `[values, latent]`."""
+    values = jnp.asarray(values, jnp.float32)
+    return jnp.tile(code, (len(values), 1)).at[:, latent].set(values)
+
+
+def line(first: Array, last: Array, steps: int) -> Array:
+    """Points on the line between two codes `[latent]`, both ends among them: `[steps, latent]`."""
+    shares = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+    return jnp.asarray((1 - shares) * first + shares * last)
+
+
+def _in_batches(function: Callable[..., Any], n: int, *inputs: Any) -> Any:
+    """`function` of inputs with leaves `[n, …]`, a batch at a time."""
+    if n <= BATCH:
+        return function(*inputs)
+    parts = [function(*jax.tree.map(lambda leaf, at=at: leaf[at : at + BATCH], inputs)) for at in range(0, n, BATCH)]
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+
+@partial(jax.jit, static_argnums=(0, 3))
+def _generated(recipe: Recipe, key: Array, params: Params, n: int, y: Array | None) -> Array:
+    return recipe.model.generate(key, params, n, y)
