@@ -68,7 +68,7 @@ class Units(NamedTuple):
 
     def of_data(self, x: Any) -> Any:
         """Features in the units of the model, converted back to those of the data."""
-        return x * self.scale + self.mean
+        return x * np.broadcast_to(self.scale, x.shape) + np.broadcast_to(self.mean, x.shape)
 
 
 class Dataset(NamedTuple):

@@ -24,6 +24,11 @@ def standardised(dataset: Dataset, units: Units | None = None) -> Dataset:
     if x.ndim != 2:
         raise InputError(f"`standardise` is for rows of features; {dataset.name} holds {list(x.shape[1:])} each.")
     units = units or _units_of(x)
+    if units.mean.shape != x.shape[1:]:
+        raise InputError(
+            f"{dataset.name} holds examples of shape {x.shape[1:]}; this model takes {units.mean.shape}, which it was "
+            "standardised for."
+        )
     with np.errstate(over="ignore"):
         parts = [part._replace(x=units.of_model(part.x)) for part in dataset[1:4]]
     if not all(np.isfinite(part.x).all() for part in parts):

@@ -279,7 +279,7 @@ def moved(code: Array, latent: int, values: ArrayLike) -> Array:
 def line(first: Array, last: Array, steps: int) -> Array:
     """Points on the line between two codes `[latent]`, both ends among them: `[steps, latent]`."""
     shares = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
-    return jnp.asarray((1 - shares) * first + shares * last)
+    return jnp.asarray((1 - shares) * np.asarray(first) + shares * np.asarray(last))
 
 
 def _in_batches(function: Callable[..., Any], n: int, *inputs: Any) -> Any:

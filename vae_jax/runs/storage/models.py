@@ -113,8 +113,10 @@ class Models:
         if name not in self._built:
             chosen = resolve(self.config).with_choices(part.choices)
             if part.stored is None and self._data is not None:
-                chosen = replace(chosen, config=replace(chosen.config, data=self._data))
-            self._built[name] = build(chosen, part.stored, data=self._data)
+                built = build(replace(chosen, config=replace(chosen.config, data=self._data)))
+                self._built[name] = replace(built, config=chosen.lasting)  # the same data, under another name
+            else:
+                self._built[name] = build(chosen, part.stored, data=self._data)
         return self._built[name]
 
     def _restore(self, part: Part, experiment: Experiment) -> tuple[int, dict[str, Any]]:
