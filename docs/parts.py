@@ -10,6 +10,7 @@ from vae_jax.evaluation.metrics.score import SCORES
 from vae_jax.losses.loss import LOSSES
 from vae_jax.models.likelihoods import LIKELIHOODS
 from vae_jax.models.networks.network import NETWORKS
+from vae_jax.models.posteriors import POSTERIORS
 from vae_jax.models.priors import PRIORS
 from vae_jax.training.optimizers import OPTIMIZERS
 from vae_jax.training.schedules import SCHEDULES
@@ -17,6 +18,7 @@ from vae_jax.training.schedules import SCHEDULES
 PAGE = Path(__file__).parent / "parts.md"
 TABLES = {
     "Networks, `--model`": NETWORKS,
+    "Posteriors, `--posterior`": POSTERIORS,
     "Likelihoods, `--likelihood`": LIKELIHOODS,
     "Priors, `--prior`": PRIORS,
     "Data sets, `--data`": DATASETS,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vae_jax.runs.storage.models import load
     from vae_jax.trained.model import Trained
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
 __all__ = [
     "VAE",
     "Bernoulli",

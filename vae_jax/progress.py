@@ -14,10 +14,8 @@ def bar(iterable: Iterable | None = None, *, progress: bool = True, **how: Any) 
       progress: whether to show it; `TQDM_DISABLE` hides it too.
       how: passed on to tqdm.
     """
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return _Silent(iterable)
+    from tqdm import tqdm
+
     shown: Any = {} if progress else {"disable": True}  # otherwise TQDM_DISABLE decides
     return tqdm(iterable, **how, **shown)
 
@@ -41,28 +39,3 @@ def in_parts(
             if found is not None:
                 words.set_postfix_str(found(), refresh=False)
             words.update(min(size, n - start))
-
-
-class _Silent:
-    """A bar that shows nothing."""
-
-    def __init__(self, iterable: Iterable | None):
-        self._iterable = iterable
-
-    def __iter__(self) -> Iterator:
-        return iter(self._iterable or ())
-
-    def __enter__(self) -> "_Silent":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    def update(self, count: float = 1) -> None:
-        pass
-
-    def set_description(self, *words: Any, **how: Any) -> None:
-        pass
-
-    def set_postfix_str(self, *words: Any, **how: Any) -> None:
-        pass

@@ -120,7 +120,9 @@ class TestEveryLoss:
 
     def test_hyperparameters_are_leaves(self, name, key):
         """Their values are not known when the program is compiled; each matters."""
-        _, params, own, _, compiled = parts(name)
+        recipe, params, own, _, compiled = parts(name)
+        ends = tuple(f"{ramped}_{what}" for ramped in recipe.loss.ramps for what in ("steps", "period"))
+        assert own.keys() == {n for n, entry in recipe.loss.hyper.items() if not entry.integer and n not in ends}
         for changed in own:
             hypers = own, {**own, changed: 2 * own[changed] + 0.2}
             first, second = (compiled(params, hyper, jax.random.clone(key), DATA)[0][0] for hyper in hypers)

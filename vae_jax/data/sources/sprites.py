@@ -51,25 +51,6 @@ def factors_of(index: ArrayLike) -> Array:
     return jnp.stack([index // int(place) % size for place, size in zip(_PLACES, SIZES, strict=True)], axis=-1)
 
 
-def index_of(factors: ArrayLike) -> Array:
-    """The index, in the order of the whole grid, of images with these factors `[..., 5]`."""
-    factors = jnp.asarray(factors)
-    return jnp.sum(jnp.stack([factors[..., i] * int(place) for i, place in enumerate(_PLACES)]), axis=0)
-
-
-def sample_factors(key: Array, n: int, *, held: tuple[int, int] | None = None) -> Array:
-    """Factors of n images, each uniform and independent, `[n, 5]`.
-
-    Args:
-      key: a typed key.
-      n: how many images.
-      held: `(factor, value)`: one factor that all images share.
-    """
-    keys = jax.random.split(key, len(SIZES))
-    factors = jnp.stack([jax.random.randint(k, (n,), 0, size) for k, size in zip(keys, SIZES, strict=True)], axis=1)
-    return factors if held is None else factors.at[:, held[0]].set(held[1])
-
-
 @partial(jax.jit, static_argnames="size")
 def render_all(factors: Array, *, size: int = 64) -> Array:
     """`render` for many images, `[n, 5]` -> `[n, size, size, 1]`."""
