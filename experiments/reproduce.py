@@ -20,7 +20,7 @@ import tyro
 from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError, nearest
 from vae_jax.evaluation import evaluate_elbo, log_likelihood
-from vae_jax.evaluation.populations import in_words, settings
+from vae_jax.evaluation.populations import Mean, settings
 from vae_jax.runs import Config, build
 from vae_jax.trained import train
 from vae_jax.writing import write_json
@@ -159,7 +159,7 @@ def report(name: str, found: Mapping[str, Any]) -> str:
     """A row of the table."""
     lines = [f"{name}, {found['seeds']} seeds: {found['command']}"]
     for measure in MEASURES:
-        ours = in_words(found["ours"][measure], 2)
+        ours = Mean(**found["ours"][measure]).words(2)
         theirs = f"{found['published'][measure]:.2f}" if measure in found["published"] else "–"
         lines.append(f"  {measure:<16}{ours:>16}   published {theirs}")
     return "\n".join(lines)

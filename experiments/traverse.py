@@ -20,7 +20,7 @@ from vae_jax.data import Factors
 from vae_jax.errors import InputError
 from vae_jax.evaluation.metrics import draw_codes, followed, variance_explained
 from vae_jax.losses import LOSSES
-from vae_jax.plots.movement import Cell, Row, moving_rows, swing
+from vae_jax.plots.movement import LatentCell, ModelRow, moving_rows, swing
 from vae_jax.plots.traversals import by_rate
 from vae_jax.runs.configuration.config import SweepConfig
 from vae_jax.runs.storage.models import Models
@@ -75,7 +75,7 @@ def expected(config: TraverseConfig) -> Factors:
     return found.factors
 
 
-def row_of(model: Trained, image: int, factors: Factors) -> Row:
+def row_of(model: Trained, image: int, factors: Factors) -> ModelRow:
     """The latents of one model, the most informative first."""
     explained = variance_explained(*draw_codes(lambda x: np.asarray(model.encode(x).mean), factors))
     follows = followed(factors.names, explained)
@@ -85,9 +85,9 @@ def row_of(model: Trained, image: int, factors: Factors) -> Row:
     cells = []
     for latent in order:
         images = np.asarray(model.decode_traversal(mean, latent, swing(FRAMES, REACH)))
-        cells.append(Cell(images, *named(follows[latent], rates[latent])))
+        cells.append(LatentCell(images, *named(follows[latent], rates[latent])))
     lines = (f"rate {model.row['rate']:.1f} nats", f"distortion {model.row['distortion']:,.0f}")
-    return Row(f"β = {model.row['beta']:g}", lines, cells)
+    return ModelRow(f"β = {model.row['beta']:g}", lines, cells)
 
 
 def named(follows: tuple[str, float], rate: float) -> tuple[str, float, str]:

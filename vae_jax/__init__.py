@@ -1,6 +1,6 @@
 """Variational autoencoders in JAX: losses, models, training and sweeps as pure functions.
 
-Nothing loads before it is named: `vae_jax.losses` and the distributions need jax and numpy alone, `VAE` loads flax.
+Nothing is imported before it is used: `vae_jax.losses` and the distributions need only jax and numpy; `VAE` needs flax.
 """
 
 from importlib import import_module

@@ -16,5 +16,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def first_line(error: BaseException, most: int = 200) -> str:
-    """What an error says in its first line, cut to a length; its kind where it says nothing."""
+    """The first line of an error's message, cut to `most` characters; the type of the error if it has no message."""
     return (str(error).splitlines() or [type(error).__name__])[0][:most]

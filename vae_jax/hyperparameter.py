@@ -18,8 +18,8 @@ class Hyperparameter:
     """A number that may be chosen.
 
     Attributes:
-      default: its value unless another is chosen; NaN in a declaration that only gives the range, for which the
-        signature of the function says it (see `declared_by`).
+      default: its value unless another is chosen; NaN in a declaration that only gives the range, whose default is in
+        the signature of the function (see `declared_by`).
       least: the smallest value allowed.
       most: the largest value allowed.
       exclusive: whether the two ends are excluded.
@@ -69,11 +69,11 @@ def declared_by(function: Callable[..., Any], ranges: Declared, *, fixed: Collec
 
     Args:
       function: such as a loss.
-      ranges: the declarations of those with another range; a default there stands above that of the signature.
+      ranges: the declarations of those with another range; a default given there overrides that of the signature.
       fixed: parameters that no run may choose.
 
     Raises:
-      ValueError: a range for what is no parameter with a number for its default.
+      ValueError: a range for something that is not a parameter with a number for its default.
 
     >>> def loss(batch, *, gamma=10.0, rate=0.5, num_samples=5): ...
     >>> found = declared_by(loss, declared({"rate": Hyperparameter(most=1.0)}))

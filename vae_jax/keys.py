@@ -69,7 +69,7 @@ class Keys:
 
 
 def keys_of(seeds: ArrayLike, name: str) -> Array:
-    """One of the uses of `Keys` for each of the seeds `[n]`, by one program: a thousand are as quick as one."""
+    """The key of one use of `Keys` for each of the seeds `[n]`, by one program: a thousand are as quick as one."""
     return _keys_of(np.asarray(seeds, np.int64), name, str(jax.random.key_impl(jax.random.key(0))))
 
 

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar where tqdm is installed, and work split into parts of one compiled size."""
+"""Progress of long work: a tqdm bar, and work split into parts of one compiled size."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def bar(iterable: Iterable | None = None, *, progress: bool = True, **how: Any) -> Any:
-    """A tqdm bar, or one that shows nothing where tqdm is not installed.
+    """A tqdm bar.
 
     Args:
       iterable: what to iterate over; None for a bar that is updated by hand.
@@ -16,12 +16,19 @@ def bar(iterable: Iterable | None = None, *, progress: bool = True, **how: Any) 
     """
     from tqdm import tqdm
 
-    shown: Any = {} if progress else {"disable": True}  # otherwise TQDM_DISABLE decides
-    return tqdm(iterable, **how, **shown)
+    if not progress:
+        how["disable"] = True  # otherwise TQDM_DISABLE decides
+    return tqdm(iterable, **how)
 
 
 def pieces(things: Sequence[Any], *, doing: str, unit: str) -> Iterator[Any]:
-    """One thing after another, under a bar if they take longer than two seconds."""
+    """One thing after another, with a bar if they take longer than two seconds.
+
+    Args:
+      things: what to go through.
+      doing: the words before the bar.
+      unit: what one thing is called.
+    """
     yield from bar(things, desc=doing, unit=unit, leave=False, delay=2)
 
 
@@ -30,7 +37,16 @@ def in_parts(
 ) -> Iterator[np.ndarray]:
     """The rows 0 … n − 1, `size` at a time; the last part is padded with the first rows, for the caller to cut off.
 
-    With `progress`, shows a bar if it takes longer than two seconds, with what `found` says after each part.
+    Args:
+      n: how many rows.
+      size: rows in a part; n if that is smaller.
+      doing: the words before the bar.
+      unit: what a row is called.
+      progress: whether to show a bar if it takes longer than two seconds.
+      found: called after each part for the words after the bar.
+
+    Yields:
+      `[min(size, n)]` row numbers.
     """
     size = min(n, size)
     with bar(total=n, desc=doing, unit=unit, leave=False, delay=2, progress=progress) as words:

@@ -42,6 +42,11 @@ class Registry(Mapping[str, EntryT], Generic[EntryT, OptionsP]):
     def register(self, name: str, *args: OptionsP.args, **options: OptionsP.kwargs) -> Callable[[ThingT], ThingT]:
         """A decorator that adds what it decorates under a name.
 
+        Args:
+          name: under which it is found.
+          args: passed on to the registry's `entry`.
+          options: likewise.
+
         Raises:
           ValueError: the name is taken.
         """
@@ -63,7 +68,7 @@ class Registry(Mapping[str, EntryT], Generic[EntryT, OptionsP]):
         self._entries[name] = entry
 
     def alias(self, name: str, *others: str) -> None:
-        """Let other names stand for an entry: `find` and `name_of` know them, and listings leave them out.
+        """Let other names stand for an entry; `find` and `name_of` accept them, and listings leave them out.
 
         Raises:
           ValueError: one of them is taken.
@@ -80,7 +85,7 @@ class Registry(Mapping[str, EntryT], Generic[EntryT, OptionsP]):
         return dict(self._aliases)
 
     def name_of(self, name: str, given: str | None = None) -> str:
-        """The name under which an entry is listed, from that or an alias; `given` is how the user wrote it.
+        """The name under which an entry is listed, given that name or an alias; `given` is how the user wrote it.
 
         Raises:
           InputError: there is no such entry; suggests a close name and lists all.

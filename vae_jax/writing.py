@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, sealed where a changed byte must not go unseen; JSON without NaN."""
+"""Files that are written whole or not at all, with a checksum if a changed byte must be noticed; JSON without NaN."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ import numpy as np
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Another name to write a file under; it becomes `path` once it is written.
+    """A temporary name to write a file under; it is renamed to `path` once it is written.
 
     Raises:
-      OSError: it could not be written, with its name; what was there before stays, and nothing else is left.
+      OSError: it could not be written; it names the file. What was there before stays, and nothing else is left.
     """
     aside = path.with_name(path.name + ".part")
     try:
@@ -32,7 +32,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all, and on disk; see `atomic`."""
+    """Write a file whole or not at all, and flush it to disk; see `atomic`."""
     with atomic(path) as aside, aside.open("w") as file:
         file.write(text)
         file.flush()
@@ -41,7 +41,7 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Have the names in a folder on disk, as far as the system allows."""
+    """Flush the entries of a folder to disk, as far as the system allows."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:  # folders cannot be opened on Windows
@@ -55,12 +55,18 @@ def sync_folder(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
-    """Write a value as JSON, whole or not at all; see `plain`."""
+    """Write a value as JSON, whole or not at all; see `plain`.
+
+    Args:
+      path: the file.
+      value: anything that `plain` takes.
+      indent: spaces of indentation; None for one line.
+    """
     replace_file(path, json.dumps(plain(value), indent=indent) + "\n")
 
 
 def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a mapping as JSON with its own SHA-256, whole or not at all; `read_sealed` sees any change to the file."""
+    """Write a mapping as JSON with its SHA-256, whole or not at all; `read_sealed` notices any change to the file."""
     replace_file(path, _sealed(plain(value)))
 
 

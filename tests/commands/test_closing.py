@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from vae_jax.commands.closing import table_of_settings, what_next
+from vae_jax.evaluation.populations import Mean, SettingResult
 
 MEASURES = ("rate", "negative_elbo")
 
 
-def entry(beta: float, *, diverged: int = 0) -> dict:
-    measured = {name: {"mean": 100 * beta, "interval": [99 * beta, 101 * beta]} for name in MEASURES}
-    return {"beta": beta, "learning_rate": 1e-3, "seeds": 3, "diverged": diverged, **measured}
+def entry(beta: float, *, diverged: int = 0) -> SettingResult:
+    measured = {name: Mean(100 * beta, (99 * beta, 101 * beta)) for name in MEASURES}
+    return SettingResult({"beta": beta, "learning_rate": 1e-3}, 3, diverged, measured)
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])

@@ -44,3 +44,9 @@ def test_without_a_place_to_write_nothing_is_kept(updates, tmp_path, monkeypatch
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     programs.keep_programs()
     assert "jax_compilation_cache_dir" not in updates
+
+
+def test_a_user_without_a_home_compiles_each_time(updates, monkeypatch):
+    monkeypatch.setattr(programs.os.path, "expanduser", lambda path: path)  # what Python does for an unknown user id
+    programs.keep_programs()
+    assert "jax_compilation_cache_dir" not in updates

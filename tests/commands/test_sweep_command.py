@@ -22,7 +22,6 @@ from vae_jax.commands import sweep as sweep_command
 from vae_jax.commands import train as train_command
 from vae_jax.commands.cli import run_command
 from vae_jax.errors import InputError
-from vae_jax.evaluation.populations import identity
 from vae_jax.runs import Config, SweepConfig, trainer
 from vae_jax.runs.configuration.cells import cells
 from vae_jax.runs.storage.folder import RunFolder, read_config
@@ -356,7 +355,7 @@ def test_two_processes_give_the_table_of_one(uncut, tmp_path):
     row = shared[0].rows[-1]
     theirs, ours = (sweep.load(folder, **{name: row[name] for name in ("beta", "seed")}) for folder in (out, uncut))
     jax.tree.map(np.testing.assert_array_equal, theirs.params, ours.params)  # saved by two processes, read by one
-    assert identity(theirs.row) == identity(row)
+    assert theirs.row.identity == row.identity
 
 
 def test_how_members_are_laid_out_is_passed_on(monkeypatch, tmp_path):

@@ -13,7 +13,7 @@ from scripts import EXPERIMENTS, script
 
 from vae_jax import Bernoulli, Normal
 from vae_jax.commands import train
-from vae_jax.evaluation.populations import in_words
+from vae_jax.evaluation.populations import Mean
 from vae_jax.losses import SCALINGS, Loss, convert_beta
 from vae_jax.losses import loss as loss_module
 from vae_jax.registry import Registry
@@ -108,6 +108,6 @@ def test_the_rows_of_published_models_are_those_of_a_committed_run():
         row = next(line for line in results.splitlines() if line.startswith(f"| `{name}`"))
         likelihood = [] if "no likelihood" in row else ["nll"]
         for measure in ["negative_elbo", "distortion", "rate", *likelihood]:
-            assert in_words(entry["ours"][measure], 2) in row, f"{name}: {measure}"
+            assert Mean(**entry["ours"][measure]).words(2) in row, f"{name}: {measure}"
     for measure in ("negative_elbo", "nll"):
-        assert in_words(run["flax-mnist"]["ours"][measure], 2) in readme
+        assert Mean(**run["flax-mnist"]["ours"][measure]).words(2) in readme

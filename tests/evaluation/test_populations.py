@@ -4,7 +4,7 @@ import numpy as np
 
 from vae_jax.data import Examples
 from vae_jax.evaluation import evaluate, evaluate_elbo, settings
-from vae_jax.evaluation.populations import about_intervals, in_words
+from vae_jax.evaluation.populations import about_intervals
 from vae_jax.keys import Keys
 from vae_jax.models import VAE, DenseDecoder, DenseEncoder
 from vae_jax.training import Recipe, members_of, sweep
@@ -39,7 +39,7 @@ def test_intervals_are_students():
         first["rate"]["interval"], [2 - 4.302653 / np.sqrt(3), 2 + 4.302653 / np.sqrt(3)], rtol=1e-6
     )
     assert second["rate"] == {"mean": 5.0, "interval": None}
-    assert in_words(first["rate"], 2) == "2.00 ± 2.48"
-    assert in_words(second["rate"], 2) == "5.00"  # one seed has no interval, least of all one of ± 0.00
+    assert first.measures["rate"].words(2) == "2.00 ± 2.48"
+    assert second.measures["rate"].words(2) == "5.00"  # one seed has no interval, least of all one of ± 0.00
     assert about_intervals([first, second]) == "±: 95 % interval over seeds."
     assert about_intervals([second]) == "One seed for each setting, so no intervals."

@@ -6,7 +6,7 @@ from PIL import Image
 from scripts import script
 
 from vae_jax.errors import InputError
-from vae_jax.plots.movement import ACCENT, BAR, CELL, Cell, Row, moving_rows, swing
+from vae_jax.plots.movement import ACCENT, BAR, CELL, LatentCell, ModelRow, moving_rows, swing
 
 
 def colour(hexadecimal: str) -> tuple[int, ...]:
@@ -17,7 +17,9 @@ def colour(hexadecimal: str) -> tuple[int, ...]:
 def test_images_move_and_words_do_not(tmp_path, channels):
     level = (1 + swing(8, 1.0)) / 2
     images = np.ones((8, 4, 4, channels), np.float32) * level[:, None, None, None]
-    row = Row("β = 8", ["rate 3.0 nats"], [Cell(images, "size", 0.97, "R² 0.97"), Cell(images, "unused", 0.0, "")])
+    row = ModelRow(
+        "β = 8", ["rate 3.0 nats"], [LatentCell(images, "size", 0.97, "R² 0.97"), LatentCell(images, "unused", 0.0, "")]
+    )
     path = moving_rows([row, row], tmp_path / "new" / "moving.webp", title="one latent at a time")
     with Image.open(path) as picture:
         assert getattr(picture, "n_frames", 1) == 8 and picture.info["loop"] == 0
@@ -28,7 +30,7 @@ def test_images_move_and_words_do_not(tmp_path, channels):
 
 
 @pytest.mark.parametrize(
-    "rows", [[], [Row("β", [], [])], [Row("β", [], [Cell(np.ones((1, 4, 4, 1)), "a", 0, "")] * 200)]]
+    "rows", [[], [ModelRow("β", [], [])], [ModelRow("β", [], [LatentCell(np.ones((1, 4, 4, 1)), "a", 0, "")] * 200)]]
 )
 def test_what_is_no_picture_is_refused_before_it_is_drawn(rows, tmp_path):
     with pytest.raises(ValueError, match="expected"):

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -186,7 +187,8 @@ def test_every_model_of_a_sweep_stands_alone(tmp_path, monkeypatch):
     Path("own.npy").unlink()
     shutil.move("sweep", "moved")
     jax.tree.map(np.testing.assert_array_equal, read("moved"), before)
-    offsets = [vae_jax.load("moved", beta=b, likelihood=n).model.likelihood.settings() for b, n in rows[:2]]
+    likelihoods: list[Any] = [vae_jax.load("moved", beta=b, likelihood=n).model.likelihood for b, n in rows[:2]]
+    offsets = [likelihood.settings() for likelihood in likelihoods]
     assert offsets[0]["log_var"] == pytest.approx(0.0, abs=0.3) and "smallest_log_var" in offsets[1]
 
 

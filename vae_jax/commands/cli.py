@@ -28,12 +28,12 @@ def run_command(
 ) -> None:
     """Parse the command line into `config` and run `main`.
 
-    An error that the user can act on is one line and exit status 1; stopped by SIGTERM or Ctrl-C, the status is 143 or
-    130, and a run goes on with `--resume`.
+    An error that the user can act on is one line and exit status 1. If stopped by SIGTERM or Ctrl-C, the status is 143
+    or 130, and `--resume` goes on with a run.
 
     Args:
       main: the command.
-      config: its flags: a dataclass, or several in groups, as `runs.config.Config` is.
+      config: its flags: a dataclass, or one that inherits from several, the groups of `--help`.
       description: what `--help` begins with.
       arguments: by default those of the process.
       prog: what the command is called; by default the script.
@@ -41,7 +41,7 @@ def run_command(
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax and TFDS log every step
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # where ± cannot be printed, ? can
+            stream.reconfigure(errors="replace")  # print ? where ± cannot be encoded
     try:
         with stopping.listening():
             parsed = _parse(config, description, arguments, prog)
@@ -49,7 +49,7 @@ def run_command(
             main(parsed)
     except (InputError, ArithmeticError) as error:
         _end(f"error: {in_flags(str(error), config)}")
-    except BrokenPipeError:  # the reader of what is printed has gone, as head does
+    except BrokenPipeError:  # the reader of the output has gone, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
@@ -65,10 +65,10 @@ def run_command(
 
 
 def _end(message: str) -> NoReturn:
-    """One plain line and status 1; of several processes without waiting, so that the others notice."""
-    sys.unraisablehook = lambda _: None  # Orbax's threads may still complain of what is said here
+    """Print one line and exit with status 1; under several processes without waiting, so that the others notice."""
+    sys.unraisablehook = lambda _: None  # Orbax's threads may still complain about the same error
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    message = " ".join(message.split())  # a name that someone gave may hold anything
+    message = " ".join(message.split())  # names given by the user may contain line breaks
     if hosts.joined():
         print(message, file=sys.stderr, flush=True)
         os._exit(1)
@@ -76,7 +76,7 @@ def _end(message: str) -> NoReturn:
 
 
 def in_flags(message: str, config: type[Any]) -> str:
-    """A message of the library, which names its arguments as `size=64`, in the words of a command line: --size 64."""
+    """A message of the library, which names its arguments as `size=64`, with flags as on a command line: --size 64."""
     names = {f.name for f in fields(config)} if is_dataclass(config) else set()
 
     def one(found: re.Match[str]) -> str:
@@ -100,7 +100,7 @@ def _parse(config: type[ConfigT], description: str, arguments: list[str] | None,
 
 
 def _one_line(boxed: str) -> str:
-    """The message in tyro's box, and the flag it thinks was meant. Rules separate title, message and hints."""
+    """The message in tyro's box, and the flag that it suggests. Rules separate title, message and hints."""
     lines = [line.strip(" │") for line in boxed.splitlines()][1:]
     sections = [list(part) for ruled, part in groupby(lines, lambda line: set(line) <= set("─-╰╯")) if not ruled]
     meant = next((lines[i + 1] for i, line in enumerate(lines[:-1]) if line.startswith("Perhaps you meant")), None)

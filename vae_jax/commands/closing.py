@@ -1,4 +1,4 @@
-"""What a command ends with: one table, the same everywhere, where to look, and what to do next."""
+"""What a command prints at its end: a table, the same everywhere, where to look, and what to do next."""
 
 import shlex
 import shutil
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vae_jax.evaluation.populations import Row, in_words, varied
+from vae_jax.evaluation.populations import SettingResult, varied
 
 WORDS = {
     "beta": "β",
@@ -25,32 +25,32 @@ INDENT, GAP = 2, 2  # of a table, and between its columns
 
 
 def table(rows: Mapping[str, str]) -> list[str]:
-    """A name and a value to a line, the values below each other."""
+    """One name and value to a line, with the values aligned."""
     width = max(map(len, rows)) + GAP
     return [f"{'':{INDENT}}{name:<{width}}{value}".rstrip() for name, value in rows.items()]
 
 
 def table_of_settings(
-    entries: Sequence[Row],
+    entries: Sequence[SettingResult],
     measures: Sequence[str],
     *,
     digits: int,
     beside: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[str]:
-    """A row for each measure and a column for each setting, in as many blocks as the screen is narrow.
+    """A row for each measure and a column for each setting, split into blocks that fit the width of the screen.
 
     Args:
       entries: as from `settings`.
       measures: the rows.
-      digits: after the point.
+      digits: how many after the decimal point.
       beside: more columns: heading -> measure -> text.
     """
     chosen, columns = varied(entries) or ["beta"], []
-    some_diverged = any(entry["diverged"] for entry in entries)
+    some_diverged = any(entry.diverged for entry in entries)
     for entry in entries:
-        column = {name: _short(entry.get(name, "")) for name in chosen}
-        column |= {name: in_words(entry[name], digits) for name in measures}
-        columns.append(column | ({"diverged": f"{entry['diverged']} of {entry['seeds']}"} if some_diverged else {}))
+        column = {name: _short(entry.setting.get(name, "")) for name in chosen}
+        column |= {name: entry.measures[name].words(digits) for name in measures}
+        columns.append(column | ({"diverged": f"{entry.diverged} of {entry.seeds}"} if some_diverged else {}))
     names = list(columns[0])
     columns += [{chosen[0]: heading, **texts} for heading, texts in (beside or {}).items()]
     label = max(len(worded(name)) for name in names)
@@ -67,12 +67,12 @@ def table_of_settings(
 
 
 def what_next(out: Path, *, images: bool, after: str) -> list[str]:
-    """The commands to go on with, as this one was called.
+    """The commands to run next, in the form in which this one was called.
 
     Args:
       out: the folder of the run or sweep.
-      images: whether there is something to look at.
-      after: the command that ends.
+      images: whether its examples are images, which can be explored.
+      after: the command that is ending.
     """
     called, folder = Path(sys.argv[0]), shlex.quote(str(out))
     lines = {}
@@ -85,7 +85,7 @@ def what_next(out: Path, *, images: bool, after: str) -> list[str]:
 
 
 def worded(name: str) -> str:
-    """A measure or a choice as it is called."""
+    """The name of a measure or a choice as it is shown."""
     return WORDS.get(name, name.replace("_", " "))
 
 

@@ -10,12 +10,12 @@ from vae_jax.registry import Registry
 
 @dataclass(frozen=True)
 class Command:
-    """One entry of `COMMANDS`: a module of this folder with its name, whose docstring is what `--help` begins with.
+    """One entry of `COMMANDS`: a module of that name in this folder, whose docstring `--help` begins with.
 
     Attributes:
       name: what it is called.
       main: the command, a function of its flags.
-      flags: their dataclass, or one that is put together from several, the groups of `--help`.
+      flags: the dataclass of its flags; if it inherits from several, these are the groups of `--help`.
       lists: whether `--help` lists what the flags choose from.
     """
 

@@ -1,8 +1,9 @@
 """Compiled programs, kept from one command to the next.
 
-XLA compiles a program once on a machine; every later command with the same sizes starts without. JAX's own environment
-variables decide where: `JAX_COMPILATION_CACHE_DIR` names another folder, `JAX_ENABLE_COMPILATION_CACHE=false` switches
-it off. The folder holds nothing else, and may be emptied at any time.
+XLA compiles a program once on a machine; every later command with the same sizes starts without compiling. JAX's own
+environment variables still apply: `JAX_COMPILATION_CACHE_DIR` names another folder, and
+`JAX_ENABLE_COMPILATION_CACHE=false` switches the cache off. The folder holds nothing else, and may be emptied at any
+time.
 """
 
 import os
@@ -16,12 +17,12 @@ QUICK = 0.1  # seconds of compilation below which a program is not worth keeping
 
 
 def keep_programs() -> None:
-    """Keep compiled programs in the user's cache folder, unless JAX was told another, or to keep none."""
+    """Keep compiled programs in the user's cache folder, unless JAX was given another one or told to keep none."""
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         folder = cache_folder("programs")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError:  # without a home, programs are compiled each time
+        except OSError:  # without a writable cache, programs are compiled each time
             return
         if not os.access(folder, os.W_OK):
             return

@@ -11,11 +11,11 @@ from vae_jax.runs.process import hosts
 
 
 def devices_of(config: Config, *, by_default: int) -> tuple[Any, ...]:
-    """Join the other processes, where there are any, and choose the devices. Must come before JAX touches one.
+    """Join the other processes, if there are any, and choose the devices. Must come before JAX touches one.
 
     Args:
       config: with the flags `devices`, `distributed` and those that go with it.
-      by_default: how many CPU devices this process has where `--devices` does not say; an accelerator has its own.
+      by_default: how many CPU devices this process has without `--devices`; accelerators are counted by JAX.
 
     Raises:
       InputError: fewer devices than asked for, or processes that cannot be joined.

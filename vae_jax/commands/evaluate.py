@@ -92,7 +92,14 @@ def main(config: EvaluateConfig) -> None:
 
 
 def evaluate_run(config: EvaluateConfig, names: tuple[str, ...], features: Features | None, out: Path) -> None:
-    """Measure one model."""
+    """Measure one model; write `evaluation.json` and the pictures, and print the report.
+
+    Args:
+      config: the flags.
+      names: names in `SCORES`.
+      features: the space that samples are compared in; None for the pixels.
+      out: the folder to write to.
+    """
     model = load(config.run, data=config.data)
     samples = config.samples or int(COUNTS["samples"].default)
     found = evaluate_model(
@@ -113,7 +120,15 @@ def evaluate_run(config: EvaluateConfig, names: tuple[str, ...], features: Featu
 def evaluate_sweep(
     config: EvaluateConfig, models: Models, names: tuple[str, ...], features: Features | None, out: Path
 ) -> None:
-    """Measure every model of a sweep."""
+    """Measure every model of a sweep; write `evaluation.json` and the pictures, and print the report.
+
+    Args:
+      config: the flags.
+      models: those in the sweep's folder.
+      names: names in `SCORES`.
+      features: the space that samples are compared in; None for the pixels.
+      out: the folder to write to.
+    """
     asked: dict[str, Any] = {"samples": config.samples or OF_SWEEP, "codes": config.codes, "scores": list(names)}
     asked["features"] = config.features
 
@@ -136,21 +151,27 @@ def evaluate_sweep(
     write_json(path, {**whole, **json.loads(path.read_text())}, indent=1)
     if all("beta" in setting for setting in settings) and calibration:
         plots.scores(settings, calibration, out / "scores.png")
-    which = [{**entry["model"], "diverged": entry["measured"] is None} for entry in entries]
-    for chosen in first_of_each(which, "beta"):
-        model = load(config.run, data=config.data, **chosen)
+    for chosen in first_of_each([entry.model for entry in entries], "beta"):
+        model = load(config.run, data=config.data, **chosen.who)
         if model.images:
-            name = f"beta-{chosen['beta']:g}" if "beta" in chosen else "first"
+            name = f"beta-{chosen.setting['beta']:g}" if "beta" in chosen.setting else "first"
             rates = model.row["rate_per_latent"]
             plots.draw_traversals(model, rates, out / "traversals" / name)
     title = f"{models.config.data}, test set, {len(entries)} models; nats per example:"
     print(report_sweep(settings, calibration, entries, title))
-    proper = all(entry["measured"]["proper_likelihood"] for entry in entries if entry["measured"])
+    proper = all(entry.measured["proper_likelihood"] for entry in entries if entry.measured)
     finish(config.run, out, images=(out / "traversals").exists(), proper=proper)
 
 
 def finish(run: Path, out: Path, *, images: bool, proper: bool) -> None:
-    """The last lines: a warning where one is due, where to look, what to do next."""
+    """Print the last lines: a warning if one is due, where to look, what to do next.
+
+    Args:
+      run: the folder of the run or sweep.
+      out: the folder that was written to.
+      images: whether its examples are images, which can be explored.
+      proper: whether log p(x|z) is a normalised likelihood of the data; without, a warning is due.
+    """
     see = f"See {out / 'evaluation.json'} and the pictures next to it."
     print("\n".join([*[IMPROPER] * (not proper), see, *what_next(run, images=images, after="evaluate")]))
 

@@ -1,16 +1,17 @@
 """What an evaluation prints: a run's measures one to a line, a sweep's as a table."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vae_jax import plots
 from vae_jax.commands.closing import table, table_of_settings, worded
 from vae_jax.evaluation.metrics.score import score_names
-from vae_jax.evaluation.populations import Row, about_intervals
+from vae_jax.evaluation.populations import SettingResult, about_intervals
 from vae_jax.runs import sweep_measures
+from vae_jax.runs.sweep_measures import MeasuredModel
 
-NEAR_CAP = 0.01  # nats below ln N, where mutual information says no more than that
+NEAR_CAP = 0.01  # nats; mutual information this close to ln N has reached its maximum
 
 
 def report_run(measures: dict[str, Any], title: str) -> str:
@@ -47,11 +48,21 @@ def report_run(measures: dict[str, Any], title: str) -> str:
     return "\n".join(["", title, *table(rows), *left_out(measures)])
 
 
-def report_sweep(entries: Sequence[Row], calibration: dict, models: Sequence[Row], title: str) -> str:
-    """Every measure of every setting, a row for each measure."""
-    measures = list(
-        dict.fromkeys(name for entry in entries for name, value in entry.items() if isinstance(value, dict))
-    )
+def report_sweep(
+    entries: Sequence[SettingResult],
+    calibration: Mapping[str, Mapping[str, float]],
+    models: Sequence[MeasuredModel],
+    title: str,
+) -> str:
+    """Every measure of every setting, a row for each measure.
+
+    Args:
+      entries: a result for each setting.
+      calibration: score -> its `perfect` and `chance` values, if they are known.
+      models: the measured models.
+      title: above the table.
+    """
+    measures = list(dict.fromkeys(name for entry in entries for name in entry.measures))
     beside = {
         part: {name: f"{calibration[name][part]:.3f}" for name in measures if part in calibration.get(name, {})}
         for part in ("perfect", "chance")
@@ -60,9 +71,9 @@ def report_sweep(entries: Sequence[Row], calibration: dict, models: Sequence[Row
     return "\n".join(["", title, *lines, about_intervals(entries), *_unconverged(models)])
 
 
-def _unconverged(models: Sequence[Row]) -> list[str]:
-    """How many estimates of log p(x) are bounds and no more."""
-    likelihoods = [entry["measured"]["log_likelihood"] for entry in models if entry["measured"]]
+def _unconverged(models: Sequence[MeasuredModel]) -> list[str]:
+    """A line that says how many estimates of log p(x) are only bounds, if any."""
+    likelihoods = [model.measured["log_likelihood"] for model in models if model.measured]
     bounds = [likelihood for likelihood in likelihoods if likelihood.get("converged") is False]
     if not bounds:
         return []

@@ -54,7 +54,11 @@ def main(config: ExportConfig) -> None:
 
 
 def chosen(which: tuple[str, ...]) -> dict[str, Any]:
-    """`NAME=VALUE` as the values of a sweep's table: numbers where they are numbers."""
+    """The pairs `NAME=VALUE` as a dictionary; values that are numbers become numbers, as in the table of a sweep.
+
+    Raises:
+      InputError: one without `=`.
+    """
     chosen: dict[str, Any] = {}
     for text in which:
         name, equals, value = text.partition("=")

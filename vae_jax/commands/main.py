@@ -1,6 +1,6 @@
-"""The one entry of every command: `vae-jax NAME …` and `python experiments/NAME.py …`.
+"""The entry point of every command: `vae-jax NAME …` and `python experiments/NAME.py …`.
 
-Nothing heavy is imported before the process is set up, which is the same through every door.
+The process is set up before anything heavy is imported, in the same way for both.
 """
 
 import os
@@ -15,7 +15,7 @@ def main(name: str | None = None) -> None:
     """Run a command with the arguments of the process.
 
     Args:
-      name: which one; by default the first argument says so.
+      name: which one; by default the first argument.
     """
     _set_up(sys.argv[1:])
     from vae_jax.commands.command import COMMANDS
@@ -48,11 +48,11 @@ def help_text() -> str:
 
 
 def _set_up(arguments: Sequence[str]) -> None:
-    """What must be so before JAX is imported."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while importing, Ctrl-C just ends; then the command listens
+    """Make the settings that must precede the import of JAX."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during imports just ends the process
     several = any(argument.startswith(("--distributed", "--coordinator")) for argument in arguments)
     if several and os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":  # what JAX sets by itself
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "4"  # where another process is lost, one line and no stack of C++
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "4"  # if another process is lost, one line and no C++ stack trace
 
 
 if __name__ == "__main__":

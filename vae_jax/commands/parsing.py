@@ -1,4 +1,4 @@
-"""From a command line, and perhaps a file, to the dataclass of a command's flags."""
+"""Parsing a command line, and perhaps a file, into the dataclass of a command's flags."""
 
 import ast
 import inspect
@@ -20,8 +20,8 @@ from vae_jax.runs.configuration.resolved import CHOICES, WORDS
 from vae_jax.runs.storage.folder import json_of
 from vae_jax.writing import plain
 
-LEFT_OUT = ("format", "out", "resume")  # of a run's config.json, from which the same run starts elsewhere
-EITHER = ("epochs", "steps")  # of which one on the command line puts the other in a file aside
+LEFT_OUT = ("format", "out", "resume")  # of a run's config.json, so that the same run starts in another folder
+EITHER = ("epochs", "steps")  # either of them on the command line overrides both in a file
 YAML = (".yaml", ".yml")
 
 
@@ -36,7 +36,7 @@ class FileFlags:
 
 
 def parse(config: type[Any], description: str, arguments: Sequence[str], prog: str | None = None) -> Any:
-    """The flags of a command line, those of `--config` beneath them.
+    """The flags of a command line, with those of the `--config` file as defaults.
 
     Args:
       config: a dataclass. If it inherits from several, these are the groups that `--help` shows.
@@ -45,7 +45,7 @@ def parse(config: type[Any], description: str, arguments: Sequence[str], prog: s
       prog: what the command is called; by default the script.
 
     Raises:
-      InputError: a file of flags that cannot be read, or holds what is none.
+      InputError: a file of flags that cannot be read, or holds something that is not a flag.
       SystemExit: with `--help`, `--print-config`, or a flag that cannot be read.
     """
     import tyro
@@ -61,7 +61,7 @@ def parse(config: type[Any], description: str, arguments: Sequence[str], prog: s
         defaults |= found
     named = {group.__name__.removesuffix("Flags").lower(): group for group in (*groups, FileFlags)}
     asked = not {"-h", "--help"}.isdisjoint(arguments)
-    kinds = {title: shown(group) if asked else group for title, group in named.items()}  # it takes a while
+    kinds = {title: shown(group) if asked else group for title, group in named.items()}  # slow, so only for --help
     start = {title: field(default=_filled(kind, defaults)) for title, kind in kinds.items()}
     whole = make_dataclass("Flags", [(title, kind, start[title]) for title, kind in kinds.items()], frozen=True)
     marks, words = (tyro.conf.OmitArgPrefixes,), wrapped(description)
@@ -75,7 +75,7 @@ def parse(config: type[Any], description: str, arguments: Sequence[str], prog: s
 
 
 def groups_of(config: type[Any]) -> list[type[Any]]:
-    """The dataclasses that a configuration is put together from; none if it has flags of its own."""
+    """The dataclasses that a configuration inherits its flags from; none if it has flags of its own."""
     own = [base for base in config.__mro__ if is_dataclass(base)]
     groups = [base for base in own if sum(is_dataclass(above) for above in base.__mro__) == 1]
     grouped = {f.name for group in groups if group is not config for f in fields(group)}
@@ -86,7 +86,7 @@ def read_flags(path: Path, config: type[Any]) -> dict[str, Any]:
     """The flags that a file holds, by name.
 
     Raises:
-      InputError: it cannot be read, holds a name that is no flag, or a value of another type.
+      InputError: it cannot be read, or holds a name that is not a flag or a value of another type.
     """
     import yaml
 
@@ -114,7 +114,7 @@ def read_flags(path: Path, config: type[Any]) -> dict[str, Any]:
 
 
 def _file_of(arguments: Sequence[str]) -> Path | None:
-    """What follows `--config`; tyro would only say so once it knows the defaults."""
+    """The path after `--config`, which is needed before tyro parses, since it gives the defaults."""
     file = None
     for word, following in zip(arguments, [*arguments, ""][1:], strict=True):
         if word.startswith("--config="):
@@ -125,7 +125,7 @@ def _file_of(arguments: Sequence[str]) -> Path | None:
 
 
 def _with_numbers(values: Any, hints: Mapping[str, Any]) -> Any:
-    """Numbers such as 1e-3, which YAML 1.1 takes for words, as numbers where a flag is one."""
+    """The values with numbers such as 1e-3, which YAML 1.1 reads as text, as numbers if the flag is one."""
     if not isinstance(values, dict):
         return values
 
@@ -144,7 +144,7 @@ def _filled(group: type[Any], defaults: dict[str, Any]) -> Any:
 
 
 def shown(group: type[Any]) -> Any:
-    """The group as `--help` shows it: what a flag chooses from, one kind of value in place of two, plain paragraphs."""
+    """The group as `--help` shows it: what a flag chooses from, one type of value instead of two, plain paragraphs."""
     import tyro
 
     helps, hints = _helps(group), get_type_hints(group)
@@ -161,7 +161,7 @@ def shown(group: type[Any]) -> Any:
         elif isinstance(hint, UnionType):
             how["metavar"] = _kind(kinds[0])
         if f.default is None or f.default == ():
-            how["help_behavior_hint"] = ""  # the words say what that means
+            how["help_behavior_hint"] = ""  # the help text says what the default means
         copy[f.name] = Annotated[hint, tyro.conf.arg(**how)]
     parts: list[Any] = [(f.name, copy[f.name], field(default=f.default)) for f in fields(group)]
     return make_dataclass(

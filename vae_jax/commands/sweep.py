@@ -18,12 +18,10 @@ from vae_jax.commands.words import in_a_row
 from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import (
     MEASURES,
-    Row,
+    ModelResult,
+    SettingResult,
     about_intervals,
-    identity,
     in_order,
-    name_of,
-    setting,
     settings,
 )
 from vae_jax.plots.population import exact_curve, traversals
@@ -55,7 +53,14 @@ def main(config: SweepConfig) -> None:
 
 
 def train(folder: RunFolder, planned: Sequence[Cell], config: SweepConfig, devices: Sequence[Any]) -> None:
-    """Train, measure, draw, and report, in a folder that is this job's."""
+    """Train, measure, draw, and report, in a folder that this job has locked.
+
+    Args:
+      folder: where the results go.
+      planned: the cells of the sweep.
+      config: the flags.
+      devices: those that train.
+    """
     out = folder.path
     started = time.perf_counter()
     how = {"devices": devices, "over": config.over, "chunk": config.chunk}
@@ -85,25 +90,39 @@ class Shown(NamedTuple):
     sampled: dict[str, Trained]
 
 
-def models_to_show(out: Path, rows: Sequence[Row]) -> Shown:
+def models_to_show(out: Path, results: Sequence[ModelResult]) -> Shown:
     """Read back the models to draw; all processes do so together."""
     models = Models(out)
-    where = {identity(row): at for row, at in models.rows()}
-    of_beta: dict[float | None, Row] = {}
-    of_setting: dict[str, Row] = {}
-    for row in rows:
-        if not row["diverged"]:
-            of_beta.setdefault(row.get("beta"), row)
-            of_setting.setdefault(str(setting(row)), row)
+    where = {result.identity: at for result, at in models.rows()}
+    of_beta: dict[Any, ModelResult] = {}
+    of_setting: dict[str, ModelResult] = {}
+    for result in results:
+        if not result.diverged:
+            of_beta.setdefault(result.setting.get("beta"), result)
+            of_setting.setdefault(str(result.setting), result)
     chosen = [*of_setting.values(), *of_beta.values()]
-    read = {identity(row): models.read(row, where[identity(row)]) for row in chosen}
-    sampled = {name_of(row): read[identity(row)] for row in of_setting.values()}
-    return Shown([read[identity(row)] for row in of_beta.values()], sampled)
+    read = {result.identity: models.read(result, where[result.identity]) for result in chosen}
+    sampled = {result.name: read[result.identity] for result in of_setting.values()}
+    return Shown([read[result.identity] for result in of_beta.values()], sampled)
 
 
-def draw(planned: Sequence[Cell], rows: Sequence[Row], entries: Sequence[Row], shown: Shown, out: Path) -> None:
-    """The rate-distortion curve, the traversals of each β, samples and reconstructions of each setting."""
-    betas = [row["beta"] for row in rows if "beta" in row and row["beta"] > 0]
+def draw(
+    planned: Sequence[Cell],
+    results: Sequence[ModelResult],
+    entries: Sequence[SettingResult],
+    shown: Shown,
+    out: Path,
+) -> None:
+    """Draw the rate-distortion curve, the traversals of each β, and samples and reconstructions of each setting.
+
+    Args:
+      planned: the cells of the sweep.
+      results: those of every model.
+      entries: those of every setting.
+      shown: the models to draw.
+      out: the folder to write to.
+    """
+    betas = [beta for result in results if isinstance(beta := result.setting.get("beta"), float) and beta > 0]
     exact = exact_curve(planned[0].experiment, betas=betas) if betas and len(planned) == 1 else None
     plots.rate_distortion(entries, out / "rate_distortion.png", exact=exact)
     if shown.traversed:
@@ -112,8 +131,19 @@ def draw(planned: Sequence[Cell], rows: Sequence[Row], entries: Sequence[Row], s
         plots.draw_epoch(model, out / "models" / name, model.experiment.epochs)
 
 
-def report(config: SweepConfig, entries: Sequence[Row], models: int, seconds: float, out: Path, *, images: bool) -> str:
-    """The closing table, and where to look."""
+def report(
+    config: SweepConfig, entries: Sequence[SettingResult], models: int, seconds: float, out: Path, *, images: bool
+) -> str:
+    """The closing table, and where to look.
+
+    Args:
+      config: the flags.
+      entries: a result for each setting.
+      models: how many models there are.
+      seconds: how long it took.
+      out: the folder of the sweep.
+      images: whether the examples are images; else rows of features.
+    """
     title = f"{config.data}, test set, {models} models in {seconds:.1f} s; nats per {'image' if images else 'row'}:"
     there = [out / name for name in ("rate_distortion.png", "traversals.png", "results.csv") if (out / name).exists()]
     after = [about_intervals(entries), f"See {in_a_row(there)}.", *what_next(out, images=images, after="sweep")]

@@ -57,13 +57,22 @@ def _expect_to_divide(batch_size: int, devices: int) -> None:
 def train(
     folder: RunFolder, cell: Cell, devices: Sequence[Any] | None = None, *, stream: bool = False
 ) -> dict[str, Any]:
-    """Train, measure and draw; the summary. Several devices share each batch."""
+    """Train, measure and draw.
+
+    Args:
+      folder: where the results go.
+      cell: the run, a cell with one member.
+      devices: all by default; several share each batch.
+      stream: whether to read training images during training even if they fit on the devices.
+
+    Returns:
+      The content of `summary.json`.
+    """
     experiment = cell.experiment
     started = time.perf_counter()
     over = BATCH if devices is not None and len(devices) > 1 else None
-    how: Any = {"devices": devices, "over": over, "chunk": None, "stream": stream}
     with Background("pictures", needed=False) as drawing:
-        (finished,) = train_cell(folder, cell, drawing=drawing, **how)
+        (finished,) = train_cell(folder, cell, devices=devices, over=over, chunk=None, stream=stream, drawing=drawing)
         seconds = time.perf_counter() - started
         assert finished.population is not None  # a run is restored even where nothing is left to train
         model = Trained(experiment, finished.population.params(0), experiment.members.named(0), finished.reached)
@@ -80,7 +89,7 @@ def _course(folder: RunFolder, finished: Finished, experiment: Experiment, secon
     """How far and how fast it was trained."""
     images = finished.epochs * steps_per_epoch(experiment.recipe, experiment.data.train) * experiment.recipe.batch_size
     speed = {"seconds": seconds, "images_per_second": images / seconds}
-    if finished.epochs <= 0:  # it was trained before: so is the speed, unless nobody wrote it down
+    if finished.epochs <= 0:  # nothing was trained now: take the speed from the summary, if it has one
         speed = {name: number for name, number in folder.summary().items() if name in speed}
     assert finished.population is not None
     steps = int(finished.population.state(0).step)
@@ -89,7 +98,14 @@ def _course(folder: RunFolder, finished: Finished, experiment: Experiment, secon
 
 
 def report(config: Config, summary: dict[str, Any], out: Path, *, images: bool) -> str:
-    """The closing table, and where to look."""
+    """The closing table, and where to look.
+
+    Args:
+      config: the flags of the run.
+      summary: as from `train`.
+      out: the folder of the run.
+      images: whether the examples are images; else rows of features.
+    """
     test, (one, parts) = summary["test"], ("image", "pixels") if images else ("row", "features")
     rows = {
         "negative ELBO": f"{test['negative_elbo']:.2f} ± {test['negative_elbo_error']:.2f} nats per {one}",

@@ -1,4 +1,4 @@
-"""Words for the screen: what the flags choose from, read from the tables themselves, and lines as wide as it is."""
+"""Text for the screen: what the flags choose from, read from the registries, and lines wrapped to its width."""
 
 import shutil
 import textwrap
@@ -13,7 +13,7 @@ NARROWEST, WIDEST = 40, 120
 
 
 def tables() -> str:
-    """The losses with their hyperparameters, the data sets and the networks, an entry each."""
+    """The losses with their hyperparameters, the data sets and the networks, one to a line."""
     lines = ["Losses (hyperparameters and their defaults):"]
     for name, loss in LOSSES.items():
         numbers = ", ".join(f"{key}={entry.default:g}" for key, entry in loss.declared.items())
@@ -31,7 +31,7 @@ def in_a_row(things: Sequence[object]) -> str:
 
 
 def wrapped(text: str) -> str:
-    """Lines no longer than the screen is wide; what belongs to an indented one is indented further.
+    """The text, wrapped to the width of the screen; the continuation of an indented line is indented further.
 
     Each begins with a space, since tyro joins lines that begin with a letter.
     """
@@ -45,7 +45,7 @@ def wrapped(text: str) -> str:
 
 
 def _joined(text: str) -> list[str]:
-    """The paragraphs of a text as a line each; indented lines stay as they are."""
+    """The paragraphs of a text, each joined into one line; indented lines stay as they are."""
     lines: list[str] = []
     for line in text.splitlines():
         goes_on = line and not line.startswith((" ", "-")) and lines and lines[-1] and not lines[-1].startswith(" ")

@@ -1,4 +1,4 @@
-"""The aggregate posterior of a whole data set: what the KL is made of."""
+"""The aggregate posterior of a whole data set, and the terms that the KL to the prior consists of."""
 
 from functools import partial
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class AggregateTerms(NamedTuple):
       mutual_information: that of x and z under q, at most ln N for every single code.
       total_correlation: KL(q(z) ‖ Π_j q(z_j)).
       dimension_wise_kl: Σ_j KL(q(z_j) ‖ N(0, 1)).
-      rate: their sum, log q(z|x) − log p(z) of the same codes.
+      rate: their sum, the mean of log q(z|x) − log p(z) over the same codes.
       kl_per_latent: KL(q(z_j) ‖ N(0, 1)), `[latent]`; the estimate of a small one may be negative.
       kl_per_latent_error: their standard errors, `[latent]`.
       samples: how many codes.
@@ -47,9 +47,9 @@ def aggregate_posterior(
 ) -> AggregateTerms:
     """KL(q(z|x) ‖ N(0, I)), averaged over the data, as mutual information + total correlation + dimension-wise KL.
 
-    q(z) = (1/N) Σ_n q(z|x_n) over **all** posteriors given, by log-sum-exp in chunks; no minibatch stands in for the
-    data set, so there is no bias from one. Codes come from different x, min(`num_samples`, N) of them; their
-    number affects only the standard error.
+    q(z) = (1/N) Σ_n q(z|x_n) over **all** posteriors given, by log-sum-exp in chunks, without the bias of estimates
+    from minibatches. The min(`num_samples`, N) codes come from different x; their number affects only the standard
+    error.
 
     Args:
       key: a typed key, for the choice of x and for z.
@@ -101,7 +101,10 @@ def minibatch_estimates(
 
     Returns:
       `mutual_information`, `total_correlation` and `dimension_wise_kl`: the mean over batches and its standard error,
-      which says nothing about the bias.
+      in nats; the error says nothing about the bias.
+
+    Raises:
+      ValueError: another `sampling`; a batch larger than the data set; or one of a single example with `stratified`.
     """
     posterior = jax.tree.map(jnp.asarray, posterior)
     estimates = np.asarray(_minibatches(posterior, use(key, "minibatches"), batch, batches, sampling), np.float64)

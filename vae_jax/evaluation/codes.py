@@ -21,19 +21,19 @@ from vae_jax.losses.elbo import encode_checked
 from vae_jax.models.part import Params
 from vae_jax.training.recipe import Recipe
 
-DRAWS = 64  # of a posterior without a variance of its own, for its deviation
+DRAWS = 64  # samples that estimate the deviation of a posterior that has no `variance`
 
 
 class Codes(NamedTuple):
-    """The codes of examples: what is known of each posterior q(z|x), without the posterior itself.
+    """The codes of examples: arrays that describe each posterior q(z|x), of whatever family.
 
     Attributes:
-      mean: `[n, latent]`, the code that stands for x: the posterior's mean, or what it says in its place.
-      deviation: `[n, latent]`, its standard deviation, of 64 draws where it has no variance of its own; 0 for a point.
+      mean: `[n, latent]`, the code that stands for x: the posterior's mean, or what it gives in place of one.
+      deviation: `[n, latent]`, its standard deviation, estimated from 64 draws if it has no variance; 0 for a point.
       drawn: `[n, latent]`, a sample of each.
-      kl: `[n, parts]`, KL(q(z|x) ‖ p(z)) in nats, split as far as it splits: `[n, latent]` over the latents, else
-        `[n, 1]`; NaN for a point.
-      posterior: the posteriors themselves where they are this package's normals, leaves `[n, latent]`; else None.
+      kl: `[n, parts]`, KL(q(z|x) ‖ p(z)) in nats: `[n, latent]` if it splits over the latents, else `[n, 1]`; NaN for a
+        point.
+      posterior: the posteriors themselves if they are this package's normals, leaves `[n, latent]`; else None.
     """
 
     mean: Array
@@ -47,7 +47,7 @@ class Codes(NamedTuple):
         """log σ² of normal posteriors, `[n, latent]`.
 
         Raises:
-          ValueError: other posteriors.
+          ValueError: the posteriors are not normal.
         """
         return self._normal("log_var").log_var
 
@@ -55,12 +55,12 @@ class Codes(NamedTuple):
         """A new sample of each normal posterior, `[n, latent]`.
 
         Raises:
-          ValueError: other posteriors, of which `drawn` holds one sample each.
+          ValueError: the posteriors are not normal; `drawn` holds one sample of each.
         """
         return self._normal("sample").sample(key)
 
     def take(self, index: Any) -> "Codes":
-        """Those of some of the examples, by an index array or a slice."""
+        """The codes of some of the examples, by an index array or a slice."""
         return jax.tree.map(lambda leaf: leaf[index], self)
 
     def _normal(self, what: str) -> Normal:
@@ -71,13 +71,13 @@ class Codes(NamedTuple):
 
 @partial(jax.jit, static_argnums=0)
 def codes_of(recipe: Recipe, params: Params, keys: Array, data: Examples) -> Codes:
-    """The codes of examples: the one loop that encodes, in parts of bounded memory.
+    """The codes of examples, encoded in chunks of bounded memory.
 
     Args:
       recipe: the model and its preprocessing; static.
       params: those of the model.
-      keys: `[n]`, for the preprocessing of each example, as for dynamic binarisation, and for what is drawn.
-      data: leaves `[n, …]`; labels are left out where the model takes none.
+      keys: `[n]`, one for each example, for its preprocessing (such as dynamic binarisation) and for what is drawn.
+      data: leaves `[n, …]`; labels are ignored if the model takes none.
     """
 
     def one(inputs):
@@ -95,12 +95,12 @@ def codes_of(recipe: Recipe, params: Params, keys: Array, data: Examples) -> Cod
 
 
 def encode_all(recipe: Recipe, params: Params, key: Array, data: Examples) -> Codes:
-    """The codes of every example of a data set, whose pixels are drawn by a key.
+    """The codes of every example of a data set.
 
     Args:
       recipe: the model and its preprocessing; static.
       params: those of the model.
-      key: split over the examples.
+      key: a typed key, split over the examples.
       data: leaves `[n, …]`.
     """
     return codes_of(recipe, params, jax.random.split(use(key, "codes"), data.x.shape[0]), data)
@@ -110,8 +110,8 @@ def mean_and_variance(q: Any, key: Array) -> tuple[Array, Array]:
     """Mean and variance of a posterior, `[latent]` each; the variance of a point is 0.
 
     Args:
-      q: ours or another library's.
-      key: for the 64 draws of one that has no variance of its own.
+      q: a distribution of this package or of another library.
+      key: for the 64 draws if it has no `variance`.
     """
     mean = mean_of(q)
     if not has_density(q):
@@ -126,8 +126,8 @@ class PriorMatch(NamedTuple):
 
     Attributes:
       mmd2: squared maximum mean discrepancy between samples of the two, RBF kernel, unbiased (so it can be negative).
-      mmd2_critical: what it exceeds in one case of twenty where both are the prior, from the same statistic between two
-        sets of samples of the prior, drawn again and again.
+      mmd2_critical: the value that `mmd2` exceeds in one case of twenty if both are the prior, from repeated draws of
+        the same statistic between two sets of prior samples.
       samples: how many samples of each.
     """
 
@@ -144,15 +144,15 @@ def prior_match(
     num_samples: int = 1000,
     repeats: int = 39,
 ) -> PriorMatch:
-    """Compare the aggregate posterior with the prior by samples of both, which sees clusters and correlations too.
+    """Compare the aggregate posterior with the prior by samples of both, which also shows clusters and correlations.
 
     For the divergence of each latent, see `aggregate_posterior`.
 
     Args:
       key: a typed key, for the samples.
-      codes: those of a data set, as from `encode_all`: of normal posteriors samples are drawn anew, of others those
-        that were drawn are taken. Or the posteriors themselves, leaves `[n, latent]`.
-      prior: a key -> z `[latent]`, a draw of the model's prior, as from `prior_of`; None is N(0, I).
+      codes: those of a data set, as from `encode_all`: normal posteriors are sampled anew, for others `drawn` is used.
+        Or the posteriors themselves, leaves `[n, latent]`.
+      prior: key -> z `[latent]`, a draw from the model's prior, as from `prior_of`; None is N(0, I).
       num_samples: how many from each distribution; x is drawn with replacement.
       repeats: how many draws give the critical value, the second largest of 39.
 
@@ -166,9 +166,17 @@ def prior_match(
 
 
 def prior_of(recipe: Recipe, params: Params, data: Examples) -> Callable[[Array], Array] | None:
-    """A draw of a model's own prior from a key, with the label of a random example where it is p(z|y).
+    """A function, key -> z `[latent]`, that draws from a model's own prior.
 
-    None for N(0, I), and for a loss that holds its codes to no prior.
+    For a prior p(z|y), it takes the label of a random example.
+
+    Args:
+      recipe: the model and its loss.
+      params: those of the model.
+      data: the examples that labels are taken from.
+
+    Returns:
+      The function; None if the prior is N(0, I), or the loss matches its codes to no prior.
     """
     if recipe.model.standard_prior or not recipe.loss.uses_prior:
         return None
@@ -202,7 +210,7 @@ def _compare(
 
 
 def critical_value(null: Array) -> Array:
-    """What a new draw of the same law exceeds in one case of twenty, exactly so for 19, 39, 59, … draws `[n]`."""
+    """The value that a new draw of the same law exceeds in one case of twenty; exact for 19, 39, 59, … draws `[n]`."""
     rank = -(-19 * (len(null) + 1) // 20)
     return jnp.sort(null)[min(rank, len(null)) - 1]
 
@@ -212,6 +220,11 @@ def fit_code_mixture(codes: np.ndarray, *, components: int = 20, seed: int = 0) 
 
     scikit-learn's expectation-maximisation. An autoencoder has no prior: this density is fitted to its codes
     afterwards (Ghosh et al., *From variational to deterministic autoencoders*, 2020).
+
+    Args:
+      codes: `[n, latent]`.
+      components: how many normals, at most n.
+      seed: the seed of the fit's starting point.
     """
     from sklearn.mixture import GaussianMixture
 

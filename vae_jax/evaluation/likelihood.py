@@ -1,7 +1,7 @@
 """log p(x) of held-out data by importance sampling from the posterior."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,31 +18,31 @@ from vae_jax.training.recipe import Recipe
 
 IMAGES = 20  # at a time: with a chunk of samples for each, enough rows to fill the matrix units
 CALL = 500  # images per call of the compiled program, between two updates of progress
-CONVERGED = 0.05  # nats that more samples may still add to what is called converged
-ENOUGH = 100  # effective samples, below which heavy tails may hide; of fewer than 400, a quarter
+CONVERGED = 0.05  # nats; converged means that more samples would add less
+ENOUGH = 100  # effective samples that it takes, as fewer may miss heavy tails; of fewer than 400 samples, a quarter
 
 
 class LogLikelihood(NamedTuple):
     """An estimate of the mean of log p(x), in nats per example.
 
     Attributes:
-      log_likelihood: the mean over examples; a lower bound in expectation, which tightens as samples grow. Read it as
-        log p(x) only where `converged`.
+      log_likelihood: the mean over examples; a lower bound in expectation, which tightens with more samples. Read it as
+        log p(x) only if `converged`.
       error: its standard error over examples: how much another test set of this size may differ.
       sampling_error: its standard error from the importance samples alone, for these examples; by the delta method, so
         unreliable for a handful of samples.
-      effective_samples: (Σw)²/Σw², of `samples`: the harmonic mean over examples, which counts those with few.
+      effective_samples: (Σw)²/Σw², at most `samples`: the harmonic mean over examples, dominated by those with few.
       samples: importance samples per example.
       per_example: `[n]`.
       bounds: k -> (mean, error) of the bound with k samples (Burda et al. 2016, eq. 8), from the same weights in groups
         of k; the first is the ELBO, the last `log_likelihood`. Groups nest, so the bound never falls with k.
-      gains: k -> (mean, error) of what the bound of each example gained over the number of samples before: the error of
-        the gain itself, without the spread of the examples.
-      remaining: about what more samples would still add, in nats: the larger of ½ (Σw²/(Σw)² − 1/k), the bias to first
-        order, and the gains continued at the power of k at which they fell. An extrapolation, too small where the
+      gains: k -> (mean, error) of the gain of each example's bound over the previous number of samples. The error is
+        that of the gain itself, without the spread of the examples.
+      remaining: roughly what more samples would still add, in nats: the larger of ½ (Σw²/(Σw)² − 1/k), the bias to
+        first order, and the gains continued at the power of k at which they fell. An extrapolation, too small if the
         weights have heavy tails. NaN for one sample.
-      converged: whether that is below 0.05 nats and at least 100 samples, or a quarter of them, are effective. A sign
-        and no proof: what no sample has seen cannot be weighed.
+      converged: whether `remaining` is below 0.05 nats and at least 100 samples, or a quarter of fewer than 400, are
+        effective. An indication, not a proof: regions that no sample has reached have no weight.
     """
 
     log_likelihood: float
@@ -77,7 +77,7 @@ def log_likelihood(
       params: those of the model.
       key: a typed key.
       data: e.g. the test set.
-      num_samples: k; rounded up to equal chunks where it has no divisor near `chunk`. The result says how many.
+      num_samples: k; rounded up to equal chunks if it has no divisor near `chunk`. The result says how many.
       chunk: samples at a time, at most.
       progress: whether to show a bar if it takes longer than two seconds.
 
@@ -95,8 +95,8 @@ def log_likelihood(
     def found() -> str:
         return f"{np.mean([part[-1].mean() for part in estimates]):.2f} nats"
 
-    how: Any = {"doing": f"log p(x), {num_samples} samples", "unit": "image", "progress": progress, "found": found}
-    for rows in in_parts(n, CALL, **how):
+    doing = f"log p(x), {num_samples} samples"
+    for rows in in_parts(n, CALL, doing=doing, unit="image", progress=progress, found=found):
         part = jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), data)
         keys = jax.vmap(partial(jax.random.fold_in, key))(rows)
         estimates.append([np.asarray(a, np.float64) for a in _estimate(recipe, params, keys, part, chunks, chunk)])
@@ -122,8 +122,7 @@ def log_likelihood(
 def _continued(rungs: list[int], gains: dict[int, tuple[float, float]]) -> float:
     """What the gains add up to beyond the last rung, if the gain per unit of log k goes on falling as k^−a.
 
-    a is 1 where the weights have a variance, and smaller where they have heavy tails. One gain alone is counted once
-    more.
+    a is 1 if the weights have a variance, and smaller if they have heavy tails. A single gain is returned as it is.
     """
     logs = np.log(rungs)
     rates = np.array([gains[k][0] for k in rungs[1:]]) / np.diff(logs)
@@ -136,7 +135,7 @@ def _continued(rungs: list[int], gains: dict[int, tuple[float, float]]) -> float
 
 
 def split(num_samples: int, chunk: int) -> tuple[int, int]:
-    """How many chunks of how many samples: a divisor of k between `chunk`/2 and `chunk`, else k is rounded up."""
+    """The number of chunks and their size: a divisor of k between `chunk`/2 and `chunk`, else k is rounded up."""
     if num_samples <= chunk:
         return 1, num_samples
     size = next((size for size in range(chunk, chunk // 2, -1) if num_samples % size == 0), None)

@@ -63,7 +63,7 @@ def evaluate_elbo(
       `active_units` over these data; `examples`; and, with `hyper`, `loss`.
     """
     own = None
-    if hyper is not None:  # float32, whatever they are: else each kind of number would be a program of its own
+    if hyper is not None:  # always float32: otherwise each type of number would compile its own program
         own = {name: jnp.asarray(hyper[name], jnp.float32) for name in recipe.loss.hyper if name in hyper}
     found = _of_each(recipe, params, key, recipe.labelled(data), own)
     distortion, kl, squared_error = (np.asarray(a, np.float64) for a in found[:3])
@@ -88,7 +88,13 @@ def evaluate_elbo(
 def elbo_means(recipe: Recipe, params: Params, key: Array, data: Examples) -> dict[str, Array]:
     """Only the means of `evaluate_elbo`, float32 on the device: what is monitored while a model trains.
 
-    Pure, so that it maps over models; three numbers come back, not three for each example.
+    Pure, so that it can be mapped over models; it returns three numbers, not three for each example.
+
+    Args:
+      recipe: the model and its preprocessing; static.
+      params: those of the model.
+      key: a typed key, for z and for dynamic binarisation.
+      data: e.g. the validation set, leaves `[n, …]`.
 
     Returns:
       `negative_elbo`, `distortion` and `rate`, `[]` each, in nats per example.
@@ -109,7 +115,7 @@ class Reconstruction(NamedTuple):
 
     Attributes:
       original: after preprocessing.
-      encoded: what the encoder saw: corrupted, where the loss corrupts.
+      encoded: what the encoder saw: corrupted, if the loss corrupts.
       decoded: the mean of p(x|z) at the mean of q(z|encoded).
     """
 
@@ -149,7 +155,7 @@ class _OfEach(NamedTuple):
       distortion, kl: the terms of its ELBO.
       squared_error: of its reconstruction from the posterior's mean, against the x that was encoded.
       active_units: a whole number.
-      loss: the training loss, where it is asked for.
+      loss: the training loss, if it is asked for.
     """
 
     distortion: Array
@@ -161,7 +167,7 @@ class _OfEach(NamedTuple):
 
 @partial(jax.jit, static_argnums=0)
 def _of_each(recipe: Recipe, params: Params, key: Array, data: Examples, hyper: Hyper | None) -> _OfEach:
-    """All in one program: compiled apart, an operation at a time, it would take longer to begin than to measure."""
+    """All in one program: compiled operation by operation, it would take longer to start than to measure."""
     key = use(key, "elbo")
 
     def one(inputs):

@@ -19,10 +19,10 @@ from vae_jax.training.recipe import Recipe
 Features = Callable[[np.ndarray], np.ndarray]
 MOST = 5000  # images of each kind, at most
 CHUNK = 4096  # training images compared at a time
-RAW = 1024  # pixels, up to which the features are the pixels themselves
+RAW = 1024  # the most pixels for which the features are the pixels themselves
 NEIGHBOURS = 5
-PARTS, PART = 5, 500  # of the kernel distance: at least so many, of at most about so many images
-FEWEST = 2 * NEIGHBOURS  # images that every measure is defined for
+PARTS, PART = 5, 500  # of the kernel distance: at least 5 parts, of about 500 images at most
+FEWEST = 2 * NEIGHBOURS  # the fewest images for which every measure is defined
 
 
 class Distances(NamedTuple):
@@ -30,14 +30,14 @@ class Distances(NamedTuple):
 
     Attributes:
       frechet: the Fréchet distance of two normals, |m − m'|² + tr(C + C' − 2 (C C')^½): FID in the features of
-        Inception. Biased up, the more the fewer images there are.
+        Inception. Biased upwards, more so for fewer images.
       kernel: squared maximum mean discrepancy of the kernel (a·b/features + 1)³: KID in the features of Inception.
         Unbiased, so it can be negative.
       kernel_error: its standard error, over disjoint parts.
       precision: the share of images inside the region of the real ones, the balls that reach to the fifth neighbour.
-      recall: the share of real images inside the region of these.
-      density: how many balls of real images an image lies in, over 5; not bounded by 1.
-      coverage: the share of real images that have one of these inside their own ball.
+      recall: the share of real images inside the region of the images.
+      density: how many balls of real images an image lies in, divided by 5; not bounded by 1.
+      coverage: the share of real images that have at least one image inside their own ball.
 
     References: Heusel et al., *GANs trained by a two time-scale update rule*, 2017; Bińkowski et al., *Demystifying MMD
     GANs*, 2018; Kynkäänniemi et al., *Improved precision and recall metric*, 2019; Naeem et al., *Reliable fidelity and
@@ -54,14 +54,14 @@ class Distances(NamedTuple):
 
 
 class SampleQuality(NamedTuple):
-    """Samples of a model against test images, beside what training images get.
+    """Samples of a model compared with test images, beside the same for training images.
 
     Attributes:
-      model: of the samples.
-      real: the same of as many training images: what is as good as real.
+      model: the distances of the samples.
+      real: those of as many training images, for comparison.
       nearest: the median distance of a sample to its nearest training image, in the space of features.
-      nearest_real: the same of a test image. A model whose samples are far nearer has memorised.
-      features: which space.
+      nearest_real: the same for a test image. A model whose samples are much nearer has memorised.
+      features: the name of that space.
       samples: how many of each kind; the Fréchet distance depends on it.
     """
 
@@ -78,7 +78,7 @@ def sample_quality(
 ) -> SampleQuality:
     """Compare samples of the model with test images. No labels are needed, and the space is the same for every model.
 
-    Where all real pixels are black or white, samples are draws from p(x|z); elsewhere its means, as in the pictures.
+    If all real pixels are black or white, samples are draws from p(x|z); otherwise its means, as in the pictures.
 
     Args:
       recipe: that of a model trained to generate from its prior.
@@ -86,10 +86,11 @@ def sample_quality(
       key: a typed key.
       data: the data set.
       features: images `[n, *shape]` as the model sees them -> `[n, features]`, such as a pretrained network's; by
-        default the pixels, or from 1,024 numbers on a fixed random projection of them, which keeps distances.
+        default the pixels, or a fixed random projection of them if there are more than 1,024, which keeps distances.
 
     Raises:
-      InputError: a loss that matches its codes to no prior, or fewer than ten test images.
+      InputError: a loss that matches its codes to no prior, fewer than ten training or test images, or `features` that
+        fail.
     """
     if not recipe.loss.uses_prior:
         raise InputError(f"the codes of {recipe.loss.name} are held to no prior that could be sampled from")
@@ -117,7 +118,7 @@ def sample_quality(
 
 
 def default_features(shape: tuple[int, ...]) -> tuple[Features, str]:
-    """The pixels, or a fixed random projection of many; and its name."""
+    """The pixels, or a fixed random projection if there are many; and the name of the features."""
     pixels = int(np.prod(shape))
     if pixels <= RAW:
         return lambda x: x.reshape(len(x), -1), f"{pixels} pixels"
@@ -129,7 +130,7 @@ def distances(a: np.ndarray, real: np.ndarray) -> Distances:
     """Every measure of `Distances`, of features `[n, features]` against real ones `[m, features]`.
 
     Raises:
-      ValueError: fewer than ten of either, or other features.
+      ValueError: fewer than ten of either, or features of another shape.
     """
     if a.ndim != 2 or real.ndim != 2 or a.shape[1] != real.shape[1] or min(len(a), len(real)) < FEWEST:
         raise ValueError(f"expected features [n, d] and [m, d] of at least {FEWEST}; got {a.shape} and {real.shape}.")
@@ -159,7 +160,7 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def kernel_distance(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """The unbiased squared discrepancy under (x·y/features + 1)³: the mean over disjoint parts, and its error."""
+    """The unbiased squared discrepancy under (x·y/features + 1)³: the mean over disjoint parts, its standard error."""
     random, n = np.random.RandomState(0), min(len(a), len(b))
     parts = max(PARTS, n // PART)
     size = n // parts
@@ -176,7 +177,7 @@ def kernel_distance(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 
 
 def _centred(*sets: np.ndarray) -> list[np.ndarray]:
-    """Features less the mean of the last set, in float32: far from 0 the squares would lose the distances."""
+    """Features minus the mean of the last set, in float32: far from 0, the squares would swamp the distances."""
     middle = np.asarray(sets[-1], np.float64).mean(axis=0)
     return [np.asarray(x - middle, np.float32) for x in sets]
 
@@ -226,7 +227,7 @@ def apply_features(features: Features, x: np.ndarray) -> np.ndarray:
 
 
 def _seen(recipe: Recipe, key: Array, data: Examples) -> tuple[np.ndarray, np.ndarray]:
-    """Images as the model sees them, in random order, at most 50,000; and which they are."""
+    """Images as the model sees them, in random order, at most 50,000; and their rows in the data."""
     key_rows, key_pixels = jax.random.split(key)
     rows = np.asarray(jax.random.permutation(key_rows, len(data.x)))[: 10 * MOST]
     return np.asarray(_preprocessed(recipe, key_pixels, jnp.asarray(data.x[rows]))), rows

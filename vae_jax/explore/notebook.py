@@ -17,11 +17,11 @@ TALL, SMALL = 260, 48  # pixels: of the image, and of one in the still
 def sliders(model: Trained, *, image: int = 0) -> Any:
     """Sliders for the most informative latents of a test image's code, and the image that they decode to.
 
-    Each runs over the range of the aggregate posterior. Where a notebook is only read, as on a web page, a still stands
-    in their place: a row for each of these latents, moved over its range.
+    Each runs over the range of the aggregate posterior. If the notebook is only read, as on a web page, a still image
+    takes their place: a row for each of these latents, moved over its range.
 
     Args:
-      model: of images; one that was just trained, or as from `vae_jax.load`.
+      model: of images; just trained, or from `vae_jax.load`.
       image: which test image to start from.
 
     Raises:
@@ -64,7 +64,7 @@ def sliders(model: Trained, *, image: int = 0) -> Any:
     still = png(np.stack([np.concatenate(list(column)) for column in zip(*strips, strict=True)]))
 
     class Sliders(ipywidgets.HBox):
-        """As widgets where a kernel answers, as a picture elsewhere."""
+        """Widgets where a kernel runs, a picture elsewhere."""
 
         def _repr_mimebundle_(self, **kwargs: Any) -> Any:
             bundle: Any = super()._repr_mimebundle_(**kwargs)

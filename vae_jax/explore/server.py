@@ -18,7 +18,7 @@ from vae_jax.errors import InputError
 from vae_jax.explore.session import Explored, Session
 from vae_jax.explore.strips import STEPS, gif, png, traversal
 
-HOST, HTTP = "127.0.0.1", 80  # browsers leave the port out where it is 80
+HOST, HTTP = "127.0.0.1", 80  # browsers omit port 80
 PAGE = {"": "index.html", "explore.js": "explore.js", "remote.js": "remote.js", "style.css": "style.css"}
 KINDS = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
 MOST = 4_000_000  # bytes of a request: an image of the model's shape
@@ -27,13 +27,20 @@ KEPT = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", 
 
 
 class Guard:
-    """Answers by this machine's own names, and the page itself; sends what keeps the page to itself."""
+    """Middleware: refuses requests to other hosts or from other pages, and adds headers that isolate the page."""
 
     def __init__(self, app: Any, port: int):
         names = (HOST, "localhost")
         self._app, self._hosts = app, {f"{name}:{port}" for name in names} | set(names if port == HTTP else ())
 
     async def __call__(self, scope: Any, receive: Callable, send: Callable) -> None:
+        """Answer a request, as an ASGI application.
+
+        Args:
+          scope: the request.
+          receive: awaits its next message.
+          send: awaits the sending of a message.
+        """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -56,21 +63,21 @@ class Guard:
 
 
 def app_of(session: Session, port: int) -> Starlette:
-    """The application: the page, and what it asks.
+    """The application: the page, and the requests that it makes.
 
-    Only requests by the names of this machine are answered, and only those from the page itself: another page that is
+    Only requests to this machine's own names are answered, and only those from the page itself: another page that is
     open in the browser cannot reach the models.
 
     Args:
       session: the models; the first is warmed up, so that the first slider moves at once.
-      port: where it will listen.
+      port: the port that it will listen on.
     """
     warm(session.model(0))
 
     def asked(function: Callable[[Explored, dict[str, Any], bytes], Response]) -> Callable:
         async def endpoint(request: Request) -> Response:
             query, started = dict(request.query_params), time.perf_counter()
-            try:  # on the spot: a decoder takes less than the way to a thread and back
+            try:  # in the event loop: a decoder takes less time than handing it to a thread
                 response = function(session.model(int(query.get("model", 0))), query, await request.body())
             except (InputError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
                 return PlainTextResponse(" ".join(str(error).split()), 400)
@@ -97,7 +104,7 @@ def app_of(session: Session, port: int) -> Starlette:
 
 
 def warm(model: Explored) -> None:
-    """Compile what a slider asks for."""
+    """Compile what a slider will call."""
     for count in (1, STEPS):  # the image, and its strip
         model.image(np.zeros((count, model.latent), np.float32))
     y = model.examples.y
@@ -111,18 +118,18 @@ def _about(model: Explored, query: dict[str, Any], body: bytes) -> Response:
 
 
 def _decode(model: Explored, query: dict[str, Any], body: bytes) -> Response:
-    """Codes to the bytes of their images."""
+    """Codes -> the bytes of their images."""
     return _bytes(model.image(_codes(model, body)[:STEPS], _label(model, query)))
 
 
 def _labels(model: Explored, query: dict[str, Any], body: bytes) -> Response:
-    """A code to its image under each label."""
+    """A code -> the bytes of its image under each label."""
     z = _codes(model, body)[:1]
     return _bytes(np.concatenate([model.image(z, label) for label in range(model.classes)]))
 
 
 def _encode(model: Explored, query: dict[str, Any], body: bytes) -> Response:
-    """The bytes of an image, or the number of a test image, to mean and deviation of its posterior."""
+    """The bytes of an image, or the number of a test image -> mean and deviation of its posterior."""
     if "test" in query:
         x, labels = model.examples
         index = _within("test", query, len(x))
@@ -191,7 +198,7 @@ def _label(model: Explored, query: dict[str, Any]) -> int | None:
 
 
 def _within(name: str, query: dict[str, Any], count: int) -> int:
-    """A number of the query that counts something."""
+    """An index from the query, checked to be below `count`."""
     index = int(query[name])
     if not 0 <= index < count:
         raise InputError(f"{name} {query[name]:.20}: expected one from 0 to {count - 1}.")

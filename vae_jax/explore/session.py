@@ -14,15 +14,14 @@ from vae_jax.data.dataset import Examples
 from vae_jax.errors import InputError
 from vae_jax.evaluation.codes import Codes
 from vae_jax.evaluation.metrics import draw_codes, followed, variance_explained
-from vae_jax.evaluation.populations import setting
 from vae_jax.keys import use
 from vae_jax.runs.storage.models import Models
 from vae_jax.trained.model import Trained
 from vae_jax.writing import plain
 
 SHOWN = 60  # test images to start from
-CODES = 1000  # test images whose codes are looked at
-SAMPLES = 200  # of the prior, where there are no test images
+CODES = 1000  # test images that are encoded
+SAMPLES = 200  # of the prior, if there are no test images
 PLANE = 20  # images across the decoded plane
 ENDS = (0.5, 99.5)  # percentiles of the aggregate posterior that a slider marks
 
@@ -32,13 +31,12 @@ class Latent:
     """What is known of one latent.
 
     Attributes:
-      index: which it is.
-      rate: mean KL(q(z_j|x) ‖ p(z_j)) over test images, in nats; the variance of the codes where it does not split over
-        latents.
+      index: its number, counted from 0.
+      rate: mean KL(q(z_j|x) ‖ p(z_j)) over test images, in nats; the variance of its codes unless `Explored.in_nats`.
       low: the 0.5th percentile of the aggregate posterior.
-      high: the 99.5th.
-      follows: the factor that it explains most of, where factors are known and that is half of one or more.
-      share: the R² of that.
+      high: the 99.5th percentile.
+      follows: the factor that it explains most of; "" if factors are not known, or it explains less than half of each.
+      share: the R² of that factor.
     """
 
     index: int
@@ -57,12 +55,12 @@ class Session:
       data: where their data are now, if not where they were.
 
     Raises:
-      InputError: no finished model, or one of rows, which cannot be drawn.
+      InputError: there is no finished model, or the models are of rows, which cannot be drawn.
     """
 
     def __init__(self, folder: Path, *, data: str | None = None):
         self.models = Models(folder, data=data)
-        self._where = [(row, at) for row, at in self.models.rows() if not row.get("diverged")]
+        self._where = [(row, at) for row, at in self.models.rows() if not row.diverged]
         if not self._where:
             go_on = f"{self.models.config.kind.script} --out {folder} --resume"
             raise InputError(f"{folder} holds no finished model; go on with it: {go_on}.")
@@ -77,10 +75,11 @@ class Session:
         return Explored(self.models.read(row, at))
 
     def listed(self) -> list[dict[str, Any]]:
-        """Each model: what was chosen for it, and its rate and distortion on the test images where a sweep has them."""
+        """The models: what was chosen for each, and in a sweep its rate, distortion and active units on test images."""
         measures = ("rate", "distortion", "active_units")
         rows = [
-            {**setting(row), "seed": row["seed"]} | {m: row[m] for m in measures if m in row} for row, _ in self._where
+            {**row.who, **{name: row.measures[name] for name in measures if name in row.measures}}
+            for row, _ in self._where
         ]
         varied = [name for name in rows[0] if name in (*measures, "seed") or len({row.get(name) for row in rows}) > 1]
         return plain([{name: row[name] for name in varied if name in row} for row in rows])
@@ -89,7 +88,7 @@ class Session:
 class Explored:
     """What the page shows of a trained model.
 
-    Where the data of the model are not there, samples of the prior stand in for test images.
+    If its data are not there, samples of the prior stand in for test images.
 
     Args:
       trained: a model of images.
@@ -112,7 +111,7 @@ class Explored:
 
     @cached_property
     def codes(self) -> Codes:
-        """The codes of the first of these images."""
+        """The codes of the first 1,000 of these images."""
         x, y = self.examples.x[:CODES], self.examples.y
         return self.encode(x, None if y is None or not self.classes else y[:CODES])
 
@@ -132,7 +131,7 @@ class Explored:
 
     @cached_property
     def _follows(self) -> list[tuple[str, float]]:
-        """For each latent the factor that it follows, and the R²."""
+        """For each latent, the factor that it follows and its R²."""
         nothing = [("", 0.0)] * self.latent
         if self.classes or not self.trained.description.factor_names:
             return nothing
@@ -147,13 +146,13 @@ class Explored:
 
     @property
     def in_nats(self) -> bool:
-        """Whether the rate of each latent is a KL: it splits over the latents, and a density has one."""
+        """Whether the rate of each latent is a KL: the prior is N(0, I), and the KL is finite and splits over them."""
         kl = np.asarray(self.codes.kl)
         return kl.shape[1] == self.latent and bool(np.isfinite(kl).all()) and self.trained.model.standard_prior
 
     @property
     def drawn(self) -> bool:
-        """Whether the codes are held to a prior, so that a draw of it is a code."""
+        """Whether the loss matches the codes to a prior, so that samples of the prior can be decoded."""
         return self.trained.recipe.loss.uses_prior
 
     def image(self, z: np.ndarray, label: int | None = None) -> np.ndarray:
@@ -167,7 +166,7 @@ class Explored:
         return _bytes_of(self.trained.recipe.preprocess(key, jnp.asarray(self.examples.x[index])))
 
     def prior_sample(self, seed: int, label: int | None = None) -> np.ndarray:
-        """A code of the prior, of p(z|y) where it takes a label, `[latent]`."""
+        """A sample of the prior, or of p(z|y) for a conditional model, `[latent]`."""
         return np.asarray(self.trained.sample_prior(seed, (label or 0) if self.classes else None))
 
     def plane(self, label: int | None = None) -> np.ndarray:
@@ -178,7 +177,7 @@ class Explored:
         return self.image(z, label).reshape(PLANE, PLANE, *self.shape)
 
     def about(self) -> dict[str, Any]:
-        """All that the page needs to draw its controls."""
+        """Everything that the page needs to draw its controls."""
         labels = self.examples.y
         two = self.latent == 2
         return plain(

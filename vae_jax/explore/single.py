@@ -1,4 +1,4 @@
-"""The page of one model in a single file: its weights inside, and nothing asked of a server or of the internet."""
+"""The page of one model as a single file, which holds its weights and needs neither a server nor the internet."""
 
 import base64
 import json
@@ -27,10 +27,11 @@ def write_page(model: Trained, path: Path, *, named: str = "") -> Path:
     Args:
       model: of images, as from `vae_jax.load`.
       path: ends in `.html`.
-      named: what to add to its name, as which one of a sweep it is.
+      named: added to its name, such as which model of a sweep it is.
 
     Raises:
-      InputError: a model that the page's few operations do not cover, or with too many parameters.
+      InputError: another suffix; a model that is not of images, has parts that the page's few operations do not cover,
+        or has too many parameters.
     """
     if path.suffix != ".html":
         raise InputError(f"--export {path}: expected a name that ends in .html.")
@@ -70,7 +71,7 @@ def _page(kept: str) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
     )
     page = parts["index.html"].replace('<link rel="stylesheet" href="style.css">', f"{policy}\n{style}")
-    safe = kept.replace("<", "\\u003c")  # no name of a data set may end the script
+    safe = kept.replace("<", "\\u003c")  # so that the name of a data set cannot end the script
     whole = f'<script>const KEPT = {safe};</script>\n<script type="module">\n{script}</script>'
     return page.replace('<script type="module" src="explore.js"></script>', whole)
 

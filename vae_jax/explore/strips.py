@@ -6,11 +6,19 @@ import numpy as np
 
 from vae_jax.explore.session import Explored
 
-STEPS, TALL = 11, 128  # images of a strip, and how high each is at least
+STEPS, TALL = 11, 128  # images in a strip, and the least height of each in pixels
 
 
 def traversal(model: Explored, z: np.ndarray, latent: int, label: int | None = None, *, tall: int = TALL) -> np.ndarray:
-    """One latent of a code moved over the aggregate posterior's range, `[STEPS, …]` uint8, each `tall` or higher."""
+    """One latent of a code moved over the range of the aggregate posterior, `[STEPS, height, width, channels]` uint8.
+
+    Args:
+      model: a model of images.
+      z: `[latent]`, the code.
+      latent: which latent to move, counted from 0.
+      label: of a conditional model.
+      tall: the least height of each image in pixels.
+    """
     known = next(known for known in model.latents if known.index == latent)
     codes = np.repeat(z[None], STEPS, axis=0)
     codes[:, latent] = np.linspace(known.low, known.high, STEPS)
@@ -18,17 +26,17 @@ def traversal(model: Explored, z: np.ndarray, latent: int, label: int | None = N
 
 
 def png(images: np.ndarray) -> bytes:
-    """Images side by side."""
+    """A PNG of the images `[n, …]` side by side."""
     return _saved([np.concatenate(list(images), axis=1)], "PNG")
 
 
 def gif(images: np.ndarray) -> bytes:
-    """Images one after another, forwards and back."""
+    """A GIF of the images `[n, …]` one after another, forwards and back."""
     return _saved([*images, *images[-2:0:-1]], "GIF")
 
 
 def larger(images: np.ndarray, tall: int) -> np.ndarray:
-    """Images at the least whole multiple of their size that is as high as `tall`."""
+    """Images enlarged by the smallest whole factor that makes them at least `tall` pixels high."""
     times = -(-tall // images.shape[1])
     return images.repeat(times, axis=1).repeat(times, axis=2)
 

@@ -1,4 +1,4 @@
-"""Trained models in the formats of others. A new one is a new file in this folder with `@register`."""
+"""Trained models in the formats of other tools. A new format is a new file in this folder with `@register`."""
 
 from vae_jax.export.format import FORMATS, Format
 

@@ -10,7 +10,7 @@ from vae_jax.export.format import FORMATS
 from vae_jax.runs.storage.folder import json_of
 from vae_jax.trained.model import Trained
 
-# What a card says of a measure: where it is found, and what it is.
+# The measures on a card: where each is found, and what it is.
 MEASURES = {
     "negative ELBO": ("test", "negative_elbo", "nats per test image, β = 1"),
     "distortion": ("test", "distortion", "−log p(x|z), nats"),
@@ -31,7 +31,16 @@ again = model.decode(codes.mean)
 
 @FORMATS.register("card")
 def card(model: Trained, folder: Path, run: Path) -> list[Path]:
-    """README.md, a model card of what it is, how it was trained and what was measured."""
+    """README.md, a model card of what it is, how it was trained and what was measured.
+
+    Args:
+      model: a trained model.
+      folder: where to write it.
+      run: the folder of its run, which holds what was measured.
+
+    Returns:
+      The files written.
+    """
     (folder / "README.md").write_text(card_of(model, run))
     return [folder / "README.md"]
 
@@ -40,9 +49,9 @@ def card_of(model: Trained, folder: Path, where: str | None = None) -> str:
     """The text of the card.
 
     Args:
-      model: what it is about.
-      folder: with summary.json, and evaluation.json if it was evaluated.
-      where: what to load it from.
+      model: a trained model.
+      folder: that of its run, with summary.json, and evaluation.json if it was evaluated.
+      where: what to load it from, for the example; by default `folder`.
     """
     config, measured = dict(model.experiment.config), _measured(folder)
     title = f"{config.get('loss', model.recipe.loss.name)} on {model.description.name}"

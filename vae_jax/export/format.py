@@ -14,7 +14,7 @@ class Format:
 
     Attributes:
       name: what `--to` takes.
-      write: a model, a folder, and the folder of its run -> the files that it wrote there.
+      write: `(model, folder to write to, folder of its run) -> the files written`.
     """
 
     name: str

@@ -26,7 +26,7 @@ from vae_jax.models.networks.dense import DenseDecoder, DenseEncoder
 from vae_jax.models.posteriors import NormalPosterior, PointPosterior
 from vae_jax.trained.model import Trained
 
-MEANS = {  # the operation that makes a mean of the decoder's first output
+MEANS = {  # the operation that turns the decoder's first output into a mean
     BernoulliLikelihood: "Sigmoid",
     GaussianLikelihood: "Identity",
     LearnedGaussianLikelihood: "Identity",
@@ -37,7 +37,14 @@ MEANS = {  # the operation that makes a mean of the decoder's first output
 
 
 class Node(NamedTuple):
-    """An operation: its ONNX name, the names of what it takes and gives, and its attributes."""
+    """An operation.
+
+    Attributes:
+      kind: its ONNX name.
+      inputs: the names of its inputs.
+      outputs: the names of its outputs.
+      attributes: its ONNX attributes.
+    """
 
     kind: str
     inputs: list[str]
@@ -47,10 +54,10 @@ class Node(NamedTuple):
 
 @dataclass
 class Graph:
-    """Operations one after another, each of the last output and of weights.
+    """Operations one after another, each applied to the last output and to weights.
 
     Attributes:
-      last: the name of the last output, at first of the input.
+      last: the name of the last output; at first, of the graph's input.
       nodes: the operations.
       weights: arrays by name.
     """
@@ -60,34 +67,44 @@ class Graph:
     weights: dict[str, np.ndarray] = field(default_factory=dict)
 
     def weight(self, value: Any) -> str:
-        """An array of the graph; its name."""
+        """Add an array to the graph, and return its name."""
         name = f"w{len(self.weights)}"
         self.weights[name] = np.ascontiguousarray(value)
         return name
 
     def add(self, kind: str, *inputs: str, outputs: Sequence[str] = (), **attributes: Any) -> str:
-        """An operation of the last output and of `inputs`."""
+        """Add an operation on the last output and on `inputs`.
+
+        Args:
+          kind: its ONNX name.
+          inputs: the names of what it takes besides the last output.
+          outputs: the names of what it returns; by default one new name.
+          attributes: its ONNX attributes.
+
+        Returns:
+          The name of its first output, which is now the last.
+        """
         names = list(outputs) or [f"h{len(self.nodes)}"]
         self.nodes.append(Node(kind, [self.last, *inputs], names, attributes))
         self.last = names[0]
         return self.last
 
     def dense(self, params: Mapping[str, Any]) -> None:
-        """h @ kernel + bias."""
+        """Add a dense layer: h @ kernel + bias."""
         self.add("Gemm", self.weight(np.asarray(params["kernel"])), self.weight(np.asarray(params["bias"])))
 
     def reshape(self, *shape: int) -> None:
-        """Each example in another shape."""
+        """Give each example another shape."""
         self.add("Reshape", self.weight(np.array([-1, *shape], np.int64)))
 
 
 def graphs_of(model: Trained, asked: str, otherwise: str) -> tuple[Graph, Graph]:
-    """The encoder, `x` to `mean` and perhaps `log_var`, and the decoder, `z` to `x`, the mean of p(x|z).
+    """The encoder, from `x` to `mean` and perhaps `log_var`, and the decoder, from `z` to `x`, the mean of p(x|z).
 
     Args:
       model: dense, linear or conv, without labels.
       asked: what the user asked for, for messages.
-      otherwise: what to do instead.
+      otherwise: what to do instead, for messages.
 
     Raises:
       InputError: networks, a likelihood or a posterior that have no operations here.
@@ -157,7 +174,7 @@ def _decoder(graph: Graph, decoder: nn.Module, params: Any, mean: str, shape: tu
     else:
         graph.dense(params["likelihood"])
         graph.reshape(*shape[:-1], np.asarray(params["likelihood"]["bias"]).size // math.prod(shape[:-1]))
-    _slice(graph, (0,), (channels,), (len(shape),))  # the mean comes first, then what else the likelihood reads
+    _slice(graph, (0,), (channels,), (len(shape),))  # the mean comes first, then the likelihood's other numbers
     graph.add(mean, outputs=["x"])
 
 

@@ -1,7 +1,7 @@
 """ONNX files of the registered networks, written node by node.
 
-Converters from JAX were tried: jax2onnx pins Orbax below what reads our checkpoints, and what it makes of a batch of
-examples is refused by onnxruntime.
+Converters from JAX were tried: jax2onnx pins Orbax to a version too old for our checkpoints, and onnxruntime refuses
+what it makes of a batch of examples.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,19 @@ OPSET, IR = 17, 8
 
 @FORMATS.register("onnx")
 def onnx(model: Trained, folder: Path, run: Path) -> list[Path]:
-    """encoder.onnx (x to mean and log σ² of q(z|x)) and decoder.onnx (z to the mean of p(x|z)), for any batch size."""
+    """encoder.onnx (x to mean and log σ² of q(z|x)) and decoder.onnx (z to the mean of p(x|z)), for any batch size.
+
+    Args:
+      model: dense, linear or conv, without labels.
+      folder: where to write them.
+      run: not used.
+
+    Returns:
+      The files written.
+
+    Raises:
+      InputError: the `onnx` package is not installed, or the model has parts that no operations here cover.
+    """
     try:
         import onnx as library
     except ImportError:

@@ -1,4 +1,4 @@
-"""Encoder and decoder as compiled programs that need JAX and nothing else: StableHLO, by `jax.export`."""
+"""Encoder and decoder as programs that need nothing but JAX: StableHLO, by `jax.export`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,16 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 @FORMATS.register("stablehlo")
 def stablehlo(model: Trained, folder: Path, run: Path) -> list[Path]:
-    """encoder.stablehlo and decoder.stablehlo, weights inside, for any number of examples; read with `jax.export`."""
+    """encoder.stablehlo and decoder.stablehlo, weights inside, for any number of examples; read with `jax.export`.
+
+    Args:
+      model: a trained model.
+      folder: where to write them.
+      run: not used.
+
+    Returns:
+      The files written.
+    """
     paths = []
     for name, (function, example) in functions_of(model).items():
         (n,) = export.symbolic_shape("n")
@@ -29,12 +38,12 @@ def stablehlo(model: Trained, folder: Path, run: Path) -> list[Path]:
 
 
 def functions_of(model: Trained) -> dict[str, tuple[Callable[..., Any], list[tuple[tuple[int, ...], Any]]]]:
-    """`encoder`: x[, y] -> mean and variance of q(z|x), and `decoder`: z[, y] -> mean of p(x|z), of batches.
+    """`encoder`: x[, y] -> mean and variance of q(z|x), and `decoder`: z[, y] -> mean of p(x|z), on batches.
 
-    x is what the model sees: pixels in [0, 1], features as they are standardised.
+    x is what the model sees: pixels in [0, 1], or standardised features.
 
     Returns:
-      Each with the shape and dtype of its arguments, without the batch.
+      Name -> function, and the shape and dtype of each of its arguments, without the batch axis.
     """
     vae, params = model.model, model.params
     label = [((), jnp.int32)] if model.conditional else []

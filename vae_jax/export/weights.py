@@ -1,4 +1,4 @@
-"""The weights in a safetensors file, with what is needed to know what they are."""
+"""The weights in a safetensors file, with a description of what they are."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,19 @@ from vae_jax.writing import plain
 
 @FORMATS.register("safetensors")
 def safetensors(model: Trained, folder: Path, run: Path) -> list[Path]:
-    """model.safetensors, a flat table of arrays, and model.json, what they are; for archives."""
+    """model.safetensors, a flat table of arrays, and model.json, what they are; for archives.
+
+    Args:
+      model: a trained model.
+      folder: where to write them.
+      run: not used.
+
+    Returns:
+      The files written.
+
+    Raises:
+      InputError: the `safetensors` package is not installed.
+    """
     try:
         from safetensors.numpy import save_file
     except ImportError:

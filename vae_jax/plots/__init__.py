@@ -1,4 +1,4 @@
-"""Pictures. Each function takes arrays or a trained model, writes one file and returns its path."""
+"""Pictures of arrays and of trained models, written to files."""
 
 from vae_jax.plots.canvas import save
 from vae_jax.plots.charts import (

@@ -8,7 +8,7 @@ from vae_jax.writing import atomic
 
 
 def canvas(width: float, height: float) -> Any:
-    """An empty Matplotlib figure, in inches, that belongs to no window.
+    """An empty Matplotlib figure without a window; width and height are in inches.
 
     Raises:
       InputError: Matplotlib is not installed.

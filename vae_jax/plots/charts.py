@@ -21,7 +21,7 @@ def loss_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
         "distortion": "distortion, −log p(x|z)",
         "rate": "rate, KL(q(z|x) ‖ p(z))",
     }
-    if rows and rows[0]["train"].get("rate") is None:  # a point posterior has a distortion alone
+    if rows and rows[0]["train"].get("rate") is None:  # a point posterior has only a distortion
         names = {"loss": "loss", "distortion": names["distortion"]}
     figure = canvas(3.7 * len(names), 3.4)
     epochs = [row["epoch"] for row in rows]
@@ -37,7 +37,13 @@ def loss_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
 
 
 def latent_scatter(means: np.ndarray, labels: np.ndarray | None, path: Path) -> Path:
-    """Posterior means `[n, 2]` of a data set, coloured by class where there are labels."""
+    """Posterior means of a data set in two dimensions, coloured by class if there are labels.
+
+    Args:
+      means: `[n, 2]`.
+      labels: `[n]`; None if there are none.
+      path: where to write the PNG.
+    """
     figure = canvas(7, 6)
     axis = figure.subplots()
     if labels is None:
@@ -57,8 +63,8 @@ def aggregate_posterior(codes: np.ndarray, path: Path, *, prior: np.ndarray | No
     Args:
       codes: `[n, latent]`.
       path: where to write the PNG.
-      prior: samples of it, `[m, latent]`; None for N(0, I), whose density is drawn.
-      most: latents that are shown.
+      prior: samples of the prior, `[m, latent]`; None for N(0, I), whose density is drawn.
+      most: the most latents to show.
     """
     shown = min(codes.shape[1], most)
     columns = min(shown, 4)
@@ -133,7 +139,17 @@ def curves(
     y_label: str,
     log_x: bool = False,
 ) -> Path:
-    """Several lines over the same axis, each under its name; the y axis starts at 0 where none is negative."""
+    """Several lines over the same axis, each under its name; the y axis starts at 0 if no value is negative.
+
+    Args:
+      x: `[n]`.
+      values: name -> `[n]`.
+      path: where to write the PNG.
+      title: above the chart.
+      x_label: of the x axis.
+      y_label: of the y axis.
+      log_x: whether the x axis is logarithmic.
+    """
     figure = canvas(6, 4)
     axis = figure.subplots()
     marks = "o-" if len(np.asarray(x)) < 40 else "-"
@@ -148,7 +164,14 @@ def curves(
 
 
 def manifold(points: ArrayLike, lines: Mapping[str, ArrayLike], path: Path, *, title: str) -> Path:
-    """Points `[n, 2]`, and the line that one latent traces among them, `[steps, 2]` for each model."""
+    """Points in the plane, and the line that one latent of each model traces among them.
+
+    Args:
+      points: `[n, 2]`.
+      lines: name of a model -> `[steps, 2]`.
+      path: where to write the PNG.
+      title: above the chart.
+    """
     figure = canvas(6, 4.5)
     axis = figure.subplots()
     axis.scatter(*np.asarray(points).T, s=4, color="0.7", label="data")
@@ -162,7 +185,16 @@ def manifold(points: ArrayLike, lines: Mapping[str, ArrayLike], path: Path, *, t
 def matrix(
     values: np.ndarray, path: Path, *, rows: Sequence[str], columns: Sequence[str], title: str, unit: str
 ) -> Path:
-    """Numbers `[rows, columns]` as shaded cells with the numbers in them."""
+    """A matrix as shaded cells with the numbers in them.
+
+    Args:
+      values: `[rows, columns]`, at least 0.
+      path: where to write the PNG.
+      rows: names of the rows.
+      columns: names of the columns.
+      title: above the matrix.
+      unit: label of the colour bar.
+    """
     figure = canvas(1.1 * len(columns) + 2.5, 0.42 * len(rows) + 1.5)
     axis = figure.subplots()
     image = axis.imshow(values, cmap="Blues", aspect="auto", vmin=0)
@@ -177,7 +209,14 @@ def matrix(
 
 
 def densities(grid: np.ndarray, curves: Mapping[str, np.ndarray], path: Path, *, title: str) -> Path:
-    """Densities on the line, the first one filled: the target of the others."""
+    """Densities on the line; the first, the target of the others, is filled.
+
+    Args:
+      grid: `[n]`, where they are evaluated.
+      curves: name -> `[n]`.
+      path: where to write the PNG.
+      title: above the chart.
+    """
     figure = canvas(7, 4)
     axis = figure.subplots()
     for i, (name, density) in enumerate(curves.items()):

@@ -14,7 +14,7 @@ from vae_jax.plots.plot import PLOTS
 from vae_jax.trained.measures import Evaluation
 from vae_jax.trained.model import Trained
 
-SAMPLES, SHOWN = 64, 10  # samples of a picture, and images beside their reconstructions
+SAMPLES, SHOWN = 64, 10  # samples in a picture, and images beside their reconstructions
 
 
 def _now(function: Callable, *args: Any, **options: Any) -> None:
@@ -28,9 +28,9 @@ def draw_epoch(model: Trained, out: Path, epoch: int, *, call: Callable = _now) 
 
     Args:
       model: after the epoch.
-      out: folder, with a folder for samples and one for reconstructions.
-      epoch: which it is, for the names of the files.
-      call: calls what draws.
+      out: the folder; `samples` and `reconstructions` are made in it.
+      epoch: its number, for the names of the files.
+      call: calls the function that draws; at once by default.
     """
     if not model.images:
         return
@@ -45,14 +45,26 @@ def draw_epoch(model: Trained, out: Path, epoch: int, *, call: Callable = _now) 
 
 @PLOTS.register("samples", images=True, evaluated=True)
 def draw_samples(model: Trained, path: Path, evaluation: Evaluation) -> None:
-    """Samples of the prior, decoded."""
+    """Samples of the prior, decoded.
+
+    Args:
+      model: one of images; nothing is drawn if its loss matches its codes to no prior.
+      path: where to write the PNG.
+      evaluation: not used.
+    """
     if model.recipe.loss.uses_prior:
         images.samples(_samples(model), path)
 
 
 @PLOTS.register("reconstructions", images=True, evaluated=True)
 def draw_reconstructions(model: Trained, path: Path, evaluation: Evaluation) -> None:
-    """Test images and their reconstructions."""
+    """Test images and their reconstructions.
+
+    Args:
+      model: one of images.
+      path: where to write the PNG.
+      evaluation: not used.
+    """
     seen = model.seen(_first(model.data.test), model.experiment.keys.test)
     shown = {"test": seen.original, "decoded": seen.decoded}
     images.image_rows(shown, path, title="test images and their reconstructions")

@@ -14,7 +14,13 @@ from vae_jax.plots.canvas import canvas, save
 
 
 def samples(images: ArrayLike, path: Path, *, title: str = "samples of the prior, decoded") -> Path:
-    """A square grid of images."""
+    """A square grid of images.
+
+    Args:
+      images: `[n, height, width, channels]`, in [0, 1].
+      path: where to write the PNG.
+      title: above the grid.
+    """
     return grid(images, int(np.ceil(np.sqrt(len(np.asarray(images))))), path, title=title)
 
 
@@ -27,7 +33,16 @@ def grid(
     row_names: Sequence[str] = (),
     column_names: Sequence[str] = (),
 ) -> Path:
-    """Images row by row, with row names on the left and column names below."""
+    """Images row by row, with row names on the left and column names below.
+
+    Args:
+      images: `[n, height, width, channels]`, in [0, 1].
+      columns: images in a row.
+      path: where to write the PNG.
+      title: above the grid.
+      row_names: from the top.
+      column_names: from the left.
+    """
     images = np.asarray(images)
     rows = -(-len(images) // columns)
     figure, axis = _picture(columns * 0.75 + 0.6, rows * 0.75 + 0.4)
@@ -41,13 +56,25 @@ def grid(
 
 
 def image_rows(rows: Mapping[str, ArrayLike], path: Path, *, title: str) -> Path:
-    """Rows of images, each under its name: originals, and what a model makes of them below."""
+    """Rows of images with their names: originals, and what a model makes of them below.
+
+    Args:
+      rows: name -> `[n, height, width, channels]`, in [0, 1], the same n for all.
+      path: where to write the PNG.
+      title: above the rows.
+    """
     stacked = [np.asarray(images) for images in rows.values()]
     return grid(np.concatenate(stacked), len(stacked[0]), path, title=title, row_names=list(rows))
 
 
 def decoded_plane(images: ArrayLike, values: np.ndarray, path: Path) -> Path:
-    """The plane of two latents, decoded; `values` are the coordinates of both axes, first image top left."""
+    """The plane of two latents, decoded.
+
+    Args:
+      images: `[side², height, width, channels]`, in [0, 1], row by row from the top left.
+      values: `[side]`, the coordinates along both axes, in ascending order.
+      path: where to write the PNG.
+    """
     side = len(values)
     figure, axis = _picture(8, 8.2)
     tiled = _tile(np.asarray(images), side)
@@ -64,7 +91,7 @@ def animation(frames: ArrayLike, path: Path, *, names: Sequence[str], captions: 
     """A GIF of several images side by side, `[frames, images, height, width, channels]`.
 
     Args:
-      frames: in order; shown forwards, then backwards.
+      frames: in order, pixels in [0, 1]; shown forwards, then backwards.
       path: ends in `.gif`.
       names: one for each image.
       captions: one for each frame.
@@ -115,7 +142,7 @@ def _tile(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
 
 
 def _plain(image: np.ndarray) -> np.ndarray:
-    """The image as Matplotlib needs it: RGB, or one channel without its axis; of other numbers, the first of these."""
+    """The image as Matplotlib needs it: the first three channels as RGB, or the first one without its axis."""
     return image[..., :3] if image.shape[-1] >= 3 else image[..., 0]
 
 

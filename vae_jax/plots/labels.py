@@ -19,7 +19,13 @@ COLUMNS = 10
 
 @PLOTS.register("labels", images=True)
 def draw_labels(model: Trained, path: Path, evaluation: Evaluation) -> None:
-    """One row per label and one column per z."""
+    """One row per label and one column per z.
+
+    Args:
+      model: one of images; nothing is drawn unless it is conditional.
+      path: where to write the PNG.
+      evaluation: not used.
+    """
     if not model.conditional:
         return
     labels = jnp.arange(model.classes)
@@ -32,7 +38,13 @@ def draw_labels(model: Trained, path: Path, evaluation: Evaluation) -> None:
 
 @PLOTS.register("swapped_labels", images=True)
 def draw_swapped_labels(model: Trained, path: Path, evaluation: Evaluation) -> None:
-    """Test images, and their code decoded with every label."""
+    """Test images, and their codes decoded with every label.
+
+    Args:
+      model: one of images; nothing is drawn unless it is conditional.
+      path: where to write the PNG.
+      evaluation: not used.
+    """
     if not model.conditional:
         return
     key = model.experiment.keys.test
@@ -52,7 +64,7 @@ def draw_swapped_labels(model: Trained, path: Path, evaluation: Evaluation) -> N
 
 
 def _at_label(prior: Any, noise: jax.Array) -> jax.Array:
-    """The same standard normal draws moved to a label's prior: N(0, I), or a normal of its own."""
+    """The same standard normal draws moved to the prior of a label: N(0, I), or a normal of its own."""
     mean = mean_of(prior)
     scale = jnp.exp(0.5 * getattr(prior, "log_var", jnp.zeros_like(mean)))
     return jax.vmap(lambda row: mean + scale * row)(noise)

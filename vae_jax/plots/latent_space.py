@@ -19,7 +19,13 @@ SIDE = 15  # images per side of the decoded plane
 
 @PLOTS.register("aggregate_posterior")
 def draw_aggregate_posterior(model: Trained, path: Path, evaluation: Evaluation) -> None:
-    """Histograms of sampled codes of the test set against the prior."""
+    """Histograms of sampled codes of the test set against the prior.
+
+    Args:
+      model: with its data.
+      path: where to write the PNG.
+      evaluation: not used.
+    """
     codes, key = model.test_codes, model.experiment.keys.pictures
     count = len(codes.mean)
     drawn = codes.drawn
@@ -32,14 +38,26 @@ def draw_aggregate_posterior(model: Trained, path: Path, evaluation: Evaluation)
 
 @PLOTS.register("latent_scatter")
 def draw_scatter(model: Trained, path: Path, evaluation: Evaluation) -> None:
-    """Codes of two latents by class."""
+    """Codes of two latents by class.
+
+    Args:
+      model: nothing is drawn unless it has two latents.
+      path: where to write the PNG.
+      evaluation: not used.
+    """
     if model.latent == 2:
         charts.latent_scatter(np.asarray(model.test_codes.mean), model.data.test.y, path)
 
 
 @PLOTS.register("latent_plane", images=True)
 def draw_plane(model: Trained, path: Path, evaluation: Evaluation) -> None:
-    """The plane of two latents, decoded."""
+    """The plane of two latents, decoded.
+
+    Args:
+      model: one of images; nothing is drawn unless it has two latents and takes no labels.
+      path: where to write the PNG.
+      evaluation: not used.
+    """
     if model.latent == 2 and not model.conditional:
         z, axis = _plane(np.asarray(model.test_codes.mean), point=model.is_point)
         images.decoded_plane(model.decode(z), axis, path)
@@ -47,7 +65,13 @@ def draw_plane(model: Trained, path: Path, evaluation: Evaluation) -> None:
 
 @PLOTS.register("interpolations", images=True)
 def draw_interpolations(model: Trained, path: Path, evaluation: Evaluation) -> None:
-    """Lines between the codes of two test images, decoded."""
+    """Lines between the codes of two test images, decoded.
+
+    Args:
+      model: one of images; nothing is drawn if it takes labels.
+      path: where to write the PNG.
+      evaluation: not used.
+    """
     means = np.asarray(model.test_codes.mean)
     if model.conditional or len(means) < 2:
         return
@@ -58,7 +82,13 @@ def draw_interpolations(model: Trained, path: Path, evaluation: Evaluation) -> N
 
 @PLOTS.register("samples_code_mixture", images=True)
 def draw_code_mixture(model: Trained, path: Path, evaluation: Evaluation) -> None:
-    """Samples of a mixture fitted to the codes of an autoencoder, which has no prior to sample from."""
+    """Samples of a mixture fitted to the codes of an autoencoder, which has no prior to sample from.
+
+    Args:
+      model: one of images; nothing is drawn unless its codes are points and it takes no labels.
+      path: where to write the PNG.
+      evaluation: not used.
+    """
     if not model.is_point or model.conditional:
         return
     keys = model.experiment.keys

@@ -17,14 +17,20 @@ from vae_jax.trained.model import Trained
 
 @PLOTS.register("log_likelihood", evaluated=True)
 def draw_bounds(model: Trained, path: Path, evaluation: Evaluation) -> None:
-    """The importance-weighted bound as the number of samples grows."""
+    """The importance-weighted bound as the number of samples grows.
+
+    Args:
+      model: not used.
+      path: where to write the PNG.
+      evaluation: nothing is drawn if it has no estimate of log p(x).
+    """
     measured = evaluation.measures["log_likelihood"]
     if "bounds" in measured:
         charts.bounds(measured["bounds"], path, gains=measured["gains"], verdict=verdict(measured))
 
 
 def verdict(likelihood: Mapping[str, Any]) -> str:
-    """Whether an estimate of log p(x) may be read as one."""
+    """Whether an estimate of log p(x) has converged, in words."""
     if likelihood["converged"]:
         return f"converged as far as {likelihood['samples']:,} samples tell: more would add less than 0.05 nats"
     if likelihood["samples"] == 1:
@@ -35,7 +41,13 @@ def verdict(likelihood: Mapping[str, Any]) -> str:
 
 @PLOTS.register("factor_information", evaluated=True)
 def draw_factor_information(model: Trained, path: Path, evaluation: Evaluation) -> None:
-    """What each latent knows about each factor, less what the estimate says of codes in another order."""
+    """What each latent knows about each factor, minus the same estimate for shuffled codes.
+
+    Args:
+      model: not used.
+      path: where to write the PNG.
+      evaluation: nothing is drawn if it has no representation.
+    """
     representation = evaluation.representation
     if representation is None:
         return

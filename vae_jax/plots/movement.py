@@ -16,14 +16,14 @@ MILLISECONDS = 80  # for each frame
 LARGEST = 16_383  # pixels of a WebP
 
 
-class Cell(NamedTuple):
+class LatentCell(NamedTuple):
     """One latent.
 
     Attributes:
       images: decoded as it swings, `[frames, height, width, channels]`, pixels in [0, 1].
       name: what it does, in a word or two.
-      share: the bar below the image, from 0 to 1.
-      note: beside the bar's meaning, as in `R² 0.97`.
+      share: the length of the bar below the image, from 0 to 1.
+      note: what the bar means, as in `R² 0.97`.
     """
 
     images: np.ndarray
@@ -32,18 +32,18 @@ class Cell(NamedTuple):
     note: str
 
 
-class Row(NamedTuple):
+class ModelRow(NamedTuple):
     """One model.
 
     Attributes:
-      title: large, at its left.
-      lines: small, below.
+      title: in large type on the left.
+      lines: in small type below it.
       cells: one for each latent.
     """
 
     title: str
     lines: Sequence[str]
-    cells: Sequence[Cell]
+    cells: Sequence[LatentCell]
 
 
 def swing(frames: int, reach: float) -> np.ndarray:
@@ -51,16 +51,16 @@ def swing(frames: int, reach: float) -> np.ndarray:
     return (reach * np.sin(2 * np.pi * np.arange(frames) / frames)).astype(np.float32)
 
 
-def moving_rows(rows: Sequence[Row], path: Path, *, title: str) -> Path:
+def moving_rows(rows: Sequence[ModelRow], path: Path, *, title: str) -> Path:
     """An animated WebP of the rows, and beside it a PNG of the moment when all latents are at their largest.
 
     Args:
-      rows: all with as many frames.
-      path: ends in `.webp`; the still takes its name with `.png`.
-      title: above.
+      rows: all with the same number of frames.
+      path: ends in `.webp`; the still has the same name with `.png`.
+      title: above the rows.
 
     Raises:
-      ValueError: no rows, rows without cells or with unequal frames, more than fit into a WebP, or another name.
+      ValueError: no rows, rows without cells or with unequal frames, more than fit into a WebP, or another suffix.
     """
     counts = {len(cell.images) for row in rows for cell in row.cells}
     if path.suffix != ".webp" or len(counts) != 1 or not all(row.cells for row in rows):
@@ -86,12 +86,12 @@ def moving_rows(rows: Sequence[Row], path: Path, *, title: str) -> Path:
 
 
 def _corner(row: int, column: int) -> tuple[int, int]:
-    """Left and top of an image."""
+    """The left and top of an image, in pixels."""
     return LEFT + column * (CELL + GAP), TITLE + MARGIN + row * (CELL + BAR + CAPTION + GAP)
 
 
-def _page(rows: Sequence[Row], title: str) -> Any:
-    """All that does not move."""
+def _page(rows: Sequence[ModelRow], title: str) -> Any:
+    """Everything that does not move."""
     from PIL import Image, ImageDraw
 
     right, bottom = _corner(len(rows), max(len(row.cells) for row in rows))
@@ -128,7 +128,7 @@ def _image(image: np.ndarray) -> Any:
 
 
 def _font(size: int, *, bold: bool = False) -> Any:
-    """The typeface that Matplotlib brings."""
+    """The typeface that comes with Matplotlib."""
     import matplotlib
     from PIL import ImageFont
 

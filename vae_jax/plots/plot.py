@@ -20,9 +20,9 @@ class Plot:
 
     Attributes:
       name: the name of the file, without its suffix.
-      draw: `(model, path of the PNG, evaluation)`; draws nothing where it does not apply.
+      draw: `(model, path of the PNG, evaluation)`; draws nothing if it does not apply.
       images: whether it shows images, and so needs a model of them.
-      evaluated: whether it shows what an evaluation found, and is drawn with one alone.
+      evaluated: whether it shows what an evaluation found, and so is drawn only with one.
     """
 
     name: str
@@ -46,7 +46,7 @@ def draw_all(model: Trained, out: Path, evaluation: Evaluation | None = None) ->
     Args:
       model: with its data.
       out: the folder.
-      evaluation: what was measured of it; without one, only the pictures that need none.
+      evaluation: what was measured of it; without one, only the pictures that need none are drawn.
     """
     found = evaluation or Evaluation({})
     applying = [plot for plot in PLOTS.values() if model.images or not plot.images]

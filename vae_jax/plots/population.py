@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.evaluation.metrics.score import score_names
-from vae_jax.evaluation.populations import Row, half_width, setting, varied
+from vae_jax.evaluation.populations import ModelResult, SettingResult, varied
 from vae_jax.keys import use
 from vae_jax.models.linear_gaussian import beta_vae_optimum
 from vae_jax.plots import images
@@ -23,7 +23,7 @@ STEPS = np.linspace(-2.0, 2.0, 7, dtype=np.float32)
 
 
 def rate_distortion(
-    entries: Sequence[Row],
+    entries: Sequence[SettingResult],
     path: Path,
     *,
     exact: np.ndarray | None = None,
@@ -36,7 +36,7 @@ def rate_distortion(
     Args:
       entries: from `settings`.
       path: where to write the PNG.
-      exact: `[points, 2]` rates and distortions of the exact curve, where there is one.
+      exact: `[points, 2]` rates and distortions of the exact curve, if there is one.
       title: the title of the picture.
     """
     lines = lines_of(entries)
@@ -45,11 +45,11 @@ def rate_distortion(
     if exact is not None:
         axis.plot(*exact.T, color="0.3", lw=1, label="exact optimum")
     for label, line in lines.items():
-        shown = [entry for entry in line if entry["rate"]["mean"] is not None and np.isfinite(entry["rate"]["mean"])]
+        shown = [entry for entry in line if np.isfinite(entry.measures["rate"].mean)]
         if not shown:
             continue
-        points = {name: np.array([entry[name]["mean"] for entry in shown]) for name in ("rate", "distortion")}
-        errors = {name: np.array([half_width(entry[name]) for entry in shown]) for name in points}
+        points = {name: np.array([entry.measures[name].mean for entry in shown]) for name in ("rate", "distortion")}
+        errors = {name: np.array([entry.measures[name].half_width for entry in shown]) for name in points}
         axis.errorbar(
             points["rate"],
             points["distortion"],
@@ -61,7 +61,9 @@ def rate_distortion(
             lw=1,
             label=label or _about(shown),
         )
-        _name_points(axis, np.stack([points["rate"], points["distortion"]], 1), [entry.get("beta") for entry in shown])
+        _name_points(
+            axis, np.stack([points["rate"], points["distortion"]], 1), [entry.setting.get("beta") for entry in shown]
+        )
     axis.set(
         title=title, xlabel="rate, KL(q(z|x) ‖ p(z)), nats per image", ylabel="distortion, −log p(x|z), nats per image"
     )
@@ -72,17 +74,17 @@ def rate_distortion(
     return save(figure, path)
 
 
-def _about(entries: Sequence[Row]) -> str:
+def _about(entries: Sequence[SettingResult]) -> str:
     """What a point and its bars are."""
-    return "one seed" if all(entry["seeds"] < 2 for entry in entries) else "mean over seeds, 95 % interval"
+    return "one seed" if all(entry.seeds < 2 for entry in entries) else "mean over seeds, 95 % interval"
 
 
-def lines_of(entries: Sequence[Row]) -> dict[str, list[Row]]:
-    """Entries that differ only in β, grouped under what sets them apart from the others."""
+def lines_of(entries: Sequence[SettingResult]) -> dict[str, list[SettingResult]]:
+    """Entries that differ only in β, grouped by what distinguishes them from the others."""
     names = [name for name in varied(entries) if name != "beta"]
-    lines: dict[str, list[Row]] = {}
+    lines: dict[str, list[SettingResult]] = {}
     for entry in entries:
-        values = [(name, entry.get(name)) for name in names]
+        values = [(name, entry.setting.get(name)) for name in names]
         label = ", ".join(
             f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in values
         )
@@ -91,13 +93,13 @@ def lines_of(entries: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def traversals(models: Sequence[Trained], path: Path) -> Path:
-    """A row per model: one test image, its reconstruction, and its code moved along the latents of the largest rate.
+    """A row per model: one test image, its reconstruction, and its code moved along the latents with the largest rates.
 
-    Each group of images moves one latent from −2 to 2 standard deviations of the prior and leaves the others where
+    Each group of images moves one latent from −2 to 2, in standard deviations of N(0, 1), and leaves the others where
     the encoder put them.
     """
     rows = [_traverse(model) for model in models]
-    settings = [setting(model.row) for model in models]
+    settings = [ModelResult.of(model.row).setting for model in models]
     names = [
         f"β = {chosen['beta']:g}" if "beta" in chosen else ", ".join(map(str, chosen.values())) for chosen in settings
     ]
@@ -112,28 +114,34 @@ def traversals(models: Sequence[Trained], path: Path) -> Path:
     )
 
 
-def scores(entries: Sequence[Row], calibration: dict[str, dict[str, float]], path: Path) -> Path:
-    """Scores against β with 95 % intervals over seeds (UDR has none), between chance and a perfect code."""
-    names = [name for name in (*score_names(), "udr") if any(name in entry for entry in entries)]
+def scores(entries: Sequence[SettingResult], calibration: dict[str, dict[str, float]], path: Path) -> Path:
+    """Scores against β with 95 % intervals over seeds (UDR has none), between chance and a perfect code.
+
+    Args:
+      entries: from `settings`, each with a β.
+      calibration: score -> its `perfect` and `chance` values, if they are known.
+      path: where to write the PNG.
+    """
+    names = [name for name in (*score_names(), "udr") if any(name in entry.measures for entry in entries)]
     columns = min(len(names), 4)
     height = -(-len(names) // columns)
     figure = canvas(3.2 * columns, 2.8 * height + 0.6)
     axes = np.ravel(figure.subplots(height, columns, squeeze=False))
     for axis, name in zip(axes, names, strict=False):
         for label, line in lines_of(entries).items():
-            means = np.array([entry[name]["mean"] for entry in line], float)
-            half = [half_width(entry[name]) for entry in line]
-            betas = [entry["beta"] for entry in line]
+            means = np.array([entry.measures[name].mean for entry in line], float)
+            half = [entry.measures[name].half_width for entry in line]
+            betas = [entry.setting["beta"] for entry in line]
             axis.errorbar(betas, means, yerr=half, fmt="o-", ms=4, capsize=3, lw=1, label=label or _about(line))
         for part, style, words in (("perfect", "--", "perfect code"), ("chance", ":", "chance")):
             if part in calibration.get(name, {}):
                 axis.axhline(calibration[name][part], color="0.4", ls=style, lw=1, label=words)
         if name == "udr":
             for line in lines_of(entries).values():
-                levels = [entry["udr_chance"]["mean"] for entry in line]
-                axis.plot([entry["beta"] for entry in line], levels, color="0.4", ls=":", lw=1)
+                levels = [entry.measures["udr_chance"].mean for entry in line]
+                axis.plot([entry.setting["beta"] for entry in line], levels, color="0.4", ls=":", lw=1)
         axis.set(title=name, xlabel="β", ylim=(-0.05, 1.05))
-        ticks = sorted({entry["beta"] for entry in entries})
+        ticks = sorted({float(entry.setting["beta"]) for entry in entries})
         if min(ticks) > 0:
             axis.set_xscale("log")
             axis.set_xticks(ticks, [f"{beta:g}" for beta in ticks])
@@ -148,7 +156,7 @@ def scores(entries: Sequence[Row], calibration: dict[str, dict[str, float]], pat
 
 
 def exact_curve(experiment: Experiment, *, betas: Sequence[float]) -> np.ndarray | None:
-    """Rates and distortions of the linear β-VAE's optimum over the range of `betas`; None for another model.
+    """Rates and distortions of the linear β-VAE's optimum over the range of `betas`, `[200, 2]`; None for other models.
 
     From the eigenvalues of the training data's covariance.
     """
@@ -168,7 +176,7 @@ def exact_curve(experiment: Experiment, *, betas: Sequence[float]) -> np.ndarray
     return np.array([[optimum.rate, optimum.distortion] for optimum in optima])
 
 
-def _name_points(axis: Any, points: np.ndarray, betas: Sequence[float | None]) -> None:
+def _name_points(axis: Any, points: np.ndarray, betas: Sequence[Any]) -> None:
     """Label each point with its β; points that overlap share a label."""
     size = np.maximum(np.ptp(points, axis=0), 1e-9)
     together: list[tuple[np.ndarray, list[str]]] = []

@@ -13,13 +13,19 @@ from vae_jax.plots.plot import PLOTS
 from vae_jax.trained.measures import Evaluation
 from vae_jax.trained.model import Trained
 
-STEPS = np.linspace(-2.0, 2.0, 9, dtype=np.float32)  # in standard deviations of the prior
-MOST = 12  # latents that are shown
+STEPS = np.linspace(-2.0, 2.0, 9, dtype=np.float32)  # in standard deviations of N(0, 1)
+MOST = 12  # latents shown
 
 
 @PLOTS.register("traversals", images=True, evaluated=True)
 def draw_evaluated_traversals(model: Trained, path: Path, evaluation: Evaluation) -> None:
-    """A test image's code with one latent moved, as a picture and as a GIF."""
+    """A test image's code with one latent moved, as a picture and as a GIF.
+
+    Args:
+      model: one of images.
+      path: the PNG and the GIF are written to its folder.
+      evaluation: gives the rates of the latents.
+    """
     draw_traversals(model, evaluation.measures["test"]["rate_per_latent"], path.parent)
 
 
@@ -30,7 +36,7 @@ def draw_traversals(model: Trained, rates: Sequence[float | None], out: Path) ->
       model: one of images.
       rates: those of the latents in nats, `rate_per_latent`; without one for each (point posteriors, priors without a
         closed form) the latents stay in their own order.
-      out: folder.
+      out: the folder to write to.
     """
     code, label = first_code(model)
     order, names = by_rate(rates, len(code))
@@ -50,7 +56,7 @@ def draw_traversals(model: Trained, rates: Sequence[float | None], out: Path) ->
 
 
 def by_rate(rates: Sequence[float | None], latent: int) -> tuple[np.ndarray, list[str]]:
-    """Latents from the largest rate down, and their names; in their own order where rates are not known."""
+    """Latents from the largest rate down, and their names; in their own order if a rate is not known."""
     known = np.array(rates, float)
     if len(known) != latent or not np.isfinite(known).all():
         return np.arange(latent), [f"z{j + 1}" for j in range(latent)]

@@ -14,12 +14,12 @@ from vae_jax.training.layout import Layout
 
 
 class Best(NamedTuple):
-    """The best epoch of each member. What comes after a member has run out of patience does not count.
+    """The best epoch of each member. Epochs after a member has run out of patience do not count.
 
     Attributes:
       patience: epochs without improvement after which a member is done.
-      calls: parameters on the devices, grouped by call as a population's.
-      value: `[n]`, the negative ELBO on the validation images, in nats.
+      calls: parameters on the devices, grouped by call as in a `Population`.
+      value: `[n]`, the negative ELBO on the validation images, in nats; the distortion for point posteriors.
       epoch: `[n]`, when that was; 0 before the first.
     """
 
@@ -29,7 +29,13 @@ class Best(NamedTuple):
     epoch: np.ndarray
 
     def after(self, population: Population, value: np.ndarray, epoch: int) -> "Best":
-        """With one more epoch, whose validation gave `value` `[n]`."""
+        """The best epochs after one more.
+
+        Args:
+          population: after that epoch.
+          value: `[n]`, as the attribute, for that epoch.
+          epoch: its number, counted from 1.
+        """
         better = population.finite & (value < self.value) & ~self.done(epoch - 1)
         choose, layout = _chooser(population.layout), population.layout
         calls = [
@@ -45,7 +51,7 @@ class Best(NamedTuple):
         return epoch - self.epoch >= self.patience
 
     def tree(self, layout: Layout) -> dict[str, Any]:
-        """What a checkpoint holds of it, leaves `[n, …]`; on the devices where no process holds them all."""
+        """What a checkpoint holds of it, leaves `[n, …]`; on the devices if no process holds them all."""
         if hosts.joined():
             numbers = layout.place({"value": self.value.astype(np.float32), "epoch": self.epoch.astype(np.int32)})
             return {"params": layout.gather(self.calls), **layout.gather(numbers)}
@@ -53,7 +59,7 @@ class Best(NamedTuple):
         return {"params": layout.fetch(self.calls), **numbers}
 
     def of(self, population: Population) -> Population:
-        """The population with these parameters in place of its last; a member without a best epoch keeps those."""
+        """The population with these parameters in place of its last; a member without a best epoch keeps its last."""
         layout, choose = population.layout, _chooser(population.layout)
         had = layout.place(self.epoch > 0)
         calls = [
@@ -64,7 +70,13 @@ class Best(NamedTuple):
 
 
 def begin_best(patience: int, population: Population, tree: dict[str, Any] | None) -> Best:
-    """Before the first epoch, or from what a checkpoint held."""
+    """The best epochs before training starts, or from a checkpoint.
+
+    Args:
+      patience: epochs without improvement after which a member is done.
+      population: as it starts.
+      tree: what a checkpoint held of it, as from `Best.tree`; None before the first epoch.
+    """
     layout = population.layout
     if tree is not None:
         value, epoch = (np.asarray(tree[name]) for name in ("value", "epoch"))

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import jax
 import numpy as np
 
 from vae_jax.errors import InputError
-from vae_jax.evaluation.populations import evaluate, name_of
+from vae_jax.evaluation.populations import ModelResult, evaluate
 from vae_jax.evaluation.rate_distortion import elbo_means
 from vae_jax.plots.generated import draw_epoch
 from vae_jax.runs.best import Best, begin_best
@@ -42,7 +43,7 @@ class Finished(NamedTuple):
       population: as trained now; None if it was trained earlier.
       epochs: how many were trained now.
       reached: how many were trained in all.
-      best: the best epochs, with early stopping; those are the population's parameters then.
+      best: the best epochs, with early stopping; the population then has their parameters.
     """
 
     part: Part
@@ -62,7 +63,7 @@ def train_cell(
     stream: bool = False,
     drawing: Background | None = None,
 ) -> list[Finished]:
-    """Train what is left to train of a cell.
+    """Train what is left to be trained of a cell.
 
     Args:
       folder: where the results go.
@@ -70,18 +71,31 @@ def train_cell(
       devices: all by default.
       over: how members spread over devices.
       chunk: members trained at a time; by default as many as fit.
-      stream: whether training images are read as training goes, also where they fit on the devices; for one model.
-      drawing: has pictures of a run drawn as it trains; by default there are none.
+      stream: whether training images are read during training even if they fit on the devices; for one model.
+      drawing: draws pictures of a run while it trains; by default none are drawn.
 
     Returns:
       What became of each part.
+
+    Raises:
+      InputError: the folder holds parts of another run, or more epochs than are asked for; or a checkpoint or a row
+        cannot be read or written.
+      DivergedError: a run is no longer finite. Models of a sweep that diverge are reported in their results.
+      Stopped: a signal asked the command to stop; the state is saved.
     """
     chosen = tuple(devices or jax.devices())
     parts = parts_of(folder.path / "checkpoints", cell, chosen, chunk)
     if not folder.kind.names_models and len(parts) > 1:
         raise InputError(f"{folder.path / 'checkpoints'} holds parts of another run; delete them to train again.")
-    shared: Any = {"devices": chosen, "over": over, "stream": stream, "drawing": drawing}
-    train = partial(_train_part, folder, experiment=cell.experiment, **shared)
+    train = partial(
+        _train_part,
+        folder,
+        experiment=cell.experiment,
+        devices=chosen,
+        over=over,
+        stream=stream,
+        drawing=drawing,
+    )
     return [Finished(part) if part.is_finished() else train(part) for part in parts]
 
 
@@ -98,7 +112,7 @@ def _train_part(
     """Train a part from its last checkpoint, or from the start; validate, save and draw as it goes; measure it."""
     recipe, data, epochs = experiment.recipe, experiment.data, experiment.epochs
     members = stacked(recipe, part.runs)
-    names = [name_of({**part.choices, **run}) if folder.kind.names_models else "" for run in part.runs]
+    names = [ModelResult.of({**part.choices, **run}).name if folder.kind.names_models else "" for run in part.runs]
     layout = lay_out(members.count, devices, over=over)
     part.rows = part.epoch = None
     part.stored = stored(experiment)
@@ -110,7 +124,7 @@ def _train_part(
     part.store.clean_up(newest=done)
     stream = bool(hosts.agree(int(stream or not data_fit(recipe, data.train, devices))))
     validate = _Validation(experiment, members, layout)
-    measure = "negative_elbo" if recipe.has_density else "distortion"  # what gets better
+    measure = "negative_elbo" if recipe.has_density else "distortion"  # lower is better
     began = last = time.monotonic()
     reached = epochs if best is None or not best.done(done).all() else done
     with Background("checkpoints", needed=True) as saving:
@@ -143,7 +157,8 @@ def _train_part(
     population = population if best is None else best.of(population)
     if folder.kind.keeps_results:
         rows = evaluate(recipe, members, population, data.test)
-        part.finish([{**part.choices, **row} for row in rows], part.store.steps()[-1])
+        named = [replace(row, setting={**part.choices, **row.setting}) for row in rows]
+        part.finish(named, part.store.steps()[-1])
     return Finished(part, population, reached - done, reached, best)
 
 
@@ -157,8 +172,16 @@ def save(
 ) -> None:
     """Write a checkpoint of the whole population. All its states are finite: see `fit`.
 
-    The states are copied to the host, and the devices may train on while they are written; several processes, which
-    write together, wait for it.
+    The states are copied to the host, and training goes on while they are written. Several processes write together,
+    and wait until it is done.
+
+    Args:
+      part: whose checkpoint it is.
+      population: the members after an epoch.
+      done: epochs completed.
+      about: what the states belong to; see `Store.save`.
+      saving: writes them.
+      best: the best epochs, with early stopping.
     """
     layout = population.layout
     more = {} if best is None else {"best": best.tree(layout)}
@@ -170,7 +193,7 @@ def save(
 
 
 def _start(part: Part, experiment: Experiment, members: Members, layout: Layout) -> tuple[int, Population, Best | None]:
-    """The epochs completed, the population after them, and its best parameters where they are kept."""
+    """The epochs completed, the population after them, and its best epochs if they are kept."""
     restored = part.restore(experiment)
     if restored is None:
         done, tree, population = 0, {}, begin(experiment.recipe, members, experiment.data.train, layout)
@@ -209,7 +232,7 @@ def _write_rows(
     """Append a row for each model."""
     for index, name in enumerate(names):
         of_train = {metric: float(values[index, -1]) for metric, values in report.metrics.items()}
-        lost = not report.population.finite[index]  # what is measured now is from before
+        lost = not report.population.finite[index]  # what is measured now is the state from before
         of_validation = {metric: math.nan if lost else float(values[index]) for metric, values in validation.items()}
         row = {"epoch": report.done, "step": report.done * in_epoch, "train": of_train, "validation": of_validation}
         folder.append({"model": name, **row} if name else row)

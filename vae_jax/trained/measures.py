@@ -28,7 +28,7 @@ class Evaluation(NamedTuple):
 
     Attributes:
       measures: ready for JSON; each number with its estimator, sample size and error.
-      representation: codes of the whole grid of factors, where those are known.
+      representation: codes of the whole grid of factors, if the factors are known.
     """
 
     measures: dict[str, Any]
@@ -110,9 +110,9 @@ def _likelihood(model: Trained, key: jax.Array, num_samples: int) -> dict[str, A
 
 
 def bits_per_dimension(log_likelihood: float, model: Trained) -> float | None:
-    """−log₂ P(x) per pixel and channel, where pixels have 256 levels; None where they are black or white.
+    """−log₂ P(x) per pixel and channel, for pixels of 256 levels; None for other data.
 
-    A density of pixels in [0, 1] is taken for constant over each level, 1/255 wide.
+    A density of pixels in [0, 1] is taken as constant over each level, 1/255 wide.
     """
     recipe = model.recipe
     if recipe.model.support is Support.BINARY or recipe.preprocess is not grey or not model.description.pixels:

@@ -1,4 +1,4 @@
-"""The one trained model: what it was trained with, its parameters and its results, ready to use without its data."""
+"""A trained model: what it was trained with, its parameters and its results, ready to use without its data."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,7 +31,8 @@ def train(experiment: Experiment, *, progress: bool = True) -> "Trained":
     """Train an experiment to the end; nothing is written.
 
     Raises:
-      DivergedError: the loss is not a finite number; names the step.
+      DivergedError: the loss or the state is no longer finite; names the step.
+      InputError: the data are no longer where they were.
     """
     recipe, data = experiment.recipe, experiment.data
     params = train_one(recipe, experiment.members, data.train, epochs=experiment.epochs, progress=progress)
@@ -42,8 +43,8 @@ def train(experiment: Experiment, *, progress: bool = True) -> "Trained":
 class Trained:
     """A trained model; `vae_jax.load` reads one from a folder.
 
-    What it takes and gives is in the units of the data: uint8 0..255 or the numbers of the file for x, pixels in [0, 1]
-    or features in their own units for what is decoded. Any number of examples goes through in batches.
+    Inputs and outputs are in the units of the data: x is uint8 0..255 or the numbers of the file; decoded are pixels in
+    [0, 1] or features in their own units. Any number of examples is processed in batches.
 
     Attributes:
       experiment: recipe, hyperparameters, keys, description of the data and epochs of its training.
@@ -77,7 +78,7 @@ class Trained:
         """The data set that it was trained on, loaded when this is first used.
 
         Raises:
-          InputError: it is not where it was; says how to point at it.
+          InputError: it is no longer where it was; the message says how to point to it.
         """
         return self.experiment.data
 
@@ -88,7 +89,7 @@ class Trained:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of an example, `(height, width, channels)` or `(features,)`."""
+        """The shape of an example, `(height, width, channels)` or `(features,)`."""
         return self.description.shape
 
     @property
@@ -98,7 +99,7 @@ class Trained:
 
     @property
     def classes(self) -> int:
-        """How many labels it takes; 0 where it takes none."""
+        """How many labels it takes; 0 if it takes none."""
         return self.description.classes if self.conditional else 0
 
     @property
@@ -112,7 +113,7 @@ class Trained:
         return self.experiment.images
 
     def encode(self, x: ArrayLike, y: ArrayLike | None = None) -> Codes:
-        """q(z|x[, y]) of examples: `mean`, `deviation` and, of normal posteriors, `log_var` and `sample`.
+        """q(z|x[, y]) of examples: `mean`, `deviation` and, for normal posteriors, `log_var` and `sample`.
 
         Args:
           x: `[n, *shape]` as stored: uint8 0..255, or float as the data were, in their units.
@@ -162,7 +163,7 @@ class Trained:
           y: `[n]` labels, for a conditional model.
 
         Raises:
-          InputError: labels that do not fit.
+          InputError: n below 1, or labels that do not fit.
         """
         if n < 1:
             raise InputError(f"n is {n}; expected how many samples to draw, at least 1.")
@@ -174,7 +175,7 @@ class Trained:
         return draw(self.model.latent_prior(self.params, label), jax.random.key(seed))
 
     def traverse(self, x: ArrayLike, latent: int, values: ArrayLike, y: ArrayLike | None = None) -> Array:
-        """The code of one example with one latent set to each of some values, decoded: `[values, *shape]`.
+        """The code of one example with one latent set to each of several values, decoded: `[values, *shape]`.
 
         Args:
           x: `[*shape]`, one example as stored.
@@ -192,12 +193,22 @@ class Trained:
         return self.decode_traversal(code, latent, values, one)
 
     def decode_traversal(self, code: Array, latent: int, values: ArrayLike, y: Array | None = None) -> Array:
-        """A code `[latent]` with one latent set to each of some values `[values]`, decoded; `y` is `[1]` or None."""
+        """A code with one latent set to each of several values, decoded: `[values, *shape]`, as from `decode`.
+
+        Args:
+          code: `[latent]`.
+          latent: which latent, counted from 0.
+          values: `[values]`, in standard deviations of N(0, 1).
+          y: `[1]`, its label, for a conditional model.
+
+        Raises:
+          InputError: as `decode`.
+        """
         z = moved(code, latent, values)
         return self.decode(z, None if y is None else jnp.repeat(y, len(z)))
 
     def interpolate(self, a: ArrayLike, b: ArrayLike, steps: int = 10, y: ArrayLike | None = None) -> Array:
-        """The line from one example's code to another's, decoded: `[steps, *shape]`, both ends among them.
+        """The line from one example's code to another's, decoded: `[steps, *shape]`, both ends included.
 
         Args:
           a: `[*shape]`, one example as stored.
@@ -216,11 +227,11 @@ class Trained:
 
     @cached_property
     def test_codes(self) -> Codes:
-        """The codes of the test set, computed once for all who ask."""
+        """The codes of the test set, computed once."""
         return encode_all(self.recipe, self.params, self.experiment.keys.test, self.data.test)
 
     def codes(self, data: Examples, key: Array) -> Codes:
-        """The codes of examples as they are stored, pixels drawn by a key that is split over them."""
+        """The codes of examples as they are stored; the key is split over them, for their pixels and draws."""
         return encode_all(self.recipe, self.params, key, data)
 
     def seen(self, data: Examples, key: Array) -> Reconstruction:
@@ -228,7 +239,13 @@ class Trained:
         return reconstruct(self.recipe, self.params, key, data, self.experiment.hyper)
 
     def generate(self, key: Array, n: int, y: Array | None = None) -> Array:
-        """The means of p(x|z) for n draws of z from the prior, as the model sees x, `[n, *shape]`; `y` is `[n]`."""
+        """The means of p(x|z) for n draws of z from the prior, `[n, *shape]`, as the model sees x.
+
+        Args:
+          key: a typed key.
+          n: how many.
+          y: `[n]` labels, for a conditional model.
+        """
         return self._generate(key, n, y)
 
     def _in_units(self, x: Array) -> Array:
@@ -236,7 +253,7 @@ class Trained:
         return x if units is None else units.of_data(x)
 
     def _stored(self, x: ArrayLike) -> Array:
-        """Examples as they are stored, standardised where the data were."""
+        """Examples as they are stored, standardised if the data were."""
         units = self.description.units
         stored = jnp.asarray(x if units is None else units.of_model(x))
         self._expect("x", stored.shape, self.shape)
@@ -271,13 +288,25 @@ class Trained:
 
 
 def moved(code: Array, latent: int, values: ArrayLike) -> Array:
-    """A code `[latent]` with one of its numbers set to each of some values: `[values, latent]`."""
+    """A code with one latent set to each of several values: `[values, latent]`.
+
+    Args:
+      code: `[latent]`.
+      latent: which latent, counted from 0.
+      values: `[values]`.
+    """
     values = jnp.asarray(values, jnp.float32)
     return jnp.tile(code, (len(values), 1)).at[:, latent].set(values)
 
 
 def line(first: Array, last: Array, steps: int) -> Array:
-    """Points on the line between two codes `[latent]`, both ends among them: `[steps, latent]`."""
+    """Points on the line between two codes, both ends included: `[steps, latent]`.
+
+    Args:
+      first: `[latent]`.
+      last: `[latent]`.
+      steps: how many points.
+    """
     shares = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
     return jnp.asarray((1 - shares) * np.asarray(first) + shares * np.asarray(last))
 

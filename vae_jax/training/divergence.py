@@ -16,36 +16,42 @@ class DivergedError(ArithmeticError):
 
 
 def names_of(state: State) -> list[str]:
-    """What to call the leaves of a state."""
+    """The names of a state's leaves: their paths, joined by dots."""
     paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(state)[0]]
     return [jax.tree_util.keystr(path, simple=True, separator=".") for path in paths]
 
 
 def means_of(values: dict[str, np.ndarray], in_epoch: int, stale: np.ndarray) -> dict[str, np.ndarray]:
-    """Steps `[n, count]` -> the means of each epoch `[n, epochs]`; NaN for members that had diverged before."""
+    """The means of each epoch, `[n, epochs]`; NaN for members that had diverged before.
+
+    Args:
+      values: name -> `[n, count]`, a value for each step.
+      in_epoch: steps in an epoch.
+      stale: `[n]` bool, which members had diverged before these steps.
+    """
 
     def by_epoch(value):
-        rest = -value.shape[1] % in_epoch  # the last epoch was cut short where all have diverged
+        rest = -value.shape[1] % in_epoch  # the last epoch is cut short once all members have diverged
         whole = np.pad(value, ((0, 0), (0, rest)), constant_values=np.nan)
         return np.where(stale[:, None], np.float32(np.nan), whole).reshape(len(value), -1, in_epoch)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of no steps, where all were skipped
+        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of no steps, if all were skipped
         return pure.over_steps({name: by_epoch(value) for name, value in values.items()}, np.mean)
 
 
 def none_kept(skipped: Any) -> Any:
-    """Whether all of some steps were left out, `[steps]` -> a boolean; a step alone proves nothing of the next."""
+    """Whether all of several steps were skipped, `[steps]` -> `[]` bool; a single step is not enough to tell."""
     return (skipped == 1).all() & (len(skipped) > 1)
 
 
 def divergence(metrics: Mapping[str, np.ndarray], leaves: Sequence[str], wrong: int) -> tuple[int, str]:
-    """Which of some steps was the first that made a member diverge, and what was not finite; −1 and "" if none.
+    """The first of several steps at which a member diverged, and what was not finite; −1 and "" if none.
 
     Args:
-      metrics: name -> `[steps]`.
-      leaves: what to call the leaves of a state.
-      wrong: which of them is not finite after the last step; −1 if none.
+      metrics: name -> `[steps]`, of one member.
+      leaves: the names of a state's leaves, as from `names_of`.
+      wrong: the index of the leaf that is not finite after the last step; −1 if none.
     """
     if "skipped" in metrics and not none_kept(metrics["skipped"]):
         return -1, ""
@@ -54,5 +60,5 @@ def divergence(metrics: Mapping[str, np.ndarray], leaves: Sequence[str], wrong: 
         return (len(lost) - 1, leaves[wrong]) if wrong >= 0 else (-1, "")
     at = int(lost.argmax())
     parts = (name for name, values in metrics.items() if name not in ("loss", "negative_elbo", "skipped"))
-    # A rate that is never finite is not defined: the code is a point.
+    # A rate that is never finite is undefined: the code is a point.
     return at, next((n for n in parts if not np.isfinite(metrics[n][at]) and np.isfinite(metrics[n]).any()), "loss")

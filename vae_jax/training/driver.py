@@ -24,11 +24,11 @@ class Population(NamedTuple):
     """Members between two epochs, on the devices that train them.
 
     Attributes:
-      layout: how they lie over the devices.
+      layout: how they are laid out over the devices.
       calls: states on the devices, grouped by call of the program.
       bad: `[n]`, the first step at which a member's loss or new state was not finite; −1 if none.
-      metrics: name -> `[n]`, means over the last epoch, in nats; empty before the first.
-      causes: `[n]`, what was not finite then, as in "rate"; "" if nothing, or if that was in an earlier process.
+      metrics: name -> `[n]`, means over the last epoch, in nats; empty before the first epoch.
+      causes: `[n]`, what was not finite then, such as "rate"; "" if nothing was, or if that was in an earlier process.
     """
 
     layout: Layout
@@ -39,7 +39,7 @@ class Population(NamedTuple):
 
     @property
     def finite(self) -> np.ndarray:
-        """`[n]`, whether all was finite so far; a run where something was not has diverged, and stands before that."""
+        """`[n]`, whether everything has been finite so far. A member that diverged keeps the state from before."""
         return self.bad < 0
 
     def state(self, index: int) -> State:
@@ -71,7 +71,7 @@ class Epoch(NamedTuple):
 
     Attributes:
       done: epochs completed.
-      population: its current state; donated at the next iteration, so use it before then.
+      population: as it is now; its buffers are donated at the next iteration, so use it before then.
       metrics: name -> `[n, epochs since the last report]`, means over steps, in nats.
     """
 
@@ -92,7 +92,7 @@ def fit(
     stream: bool = False,
     progress: bool = True,
 ) -> Iterator[Epoch]:
-    """Train members up to `epochs`, from wherever they stand, and report after each.
+    """Train members up to `epochs`, from wherever they are, and report after every `together` of them.
 
     The numbers are those of `run`, bit for bit per step where members run one after another. Long epochs
     run in several parts of one compiled size, so that progress can be shown.
@@ -101,17 +101,20 @@ def fit(
       recipe: static, shared by all.
       members: the runs; each has its own key, order of the data and hyperparameters.
       data: the training set, shared by all.
-      epochs: how many in all; those that the population has completed are not run again.
+      epochs: how many in all; those that the population has already completed are not run again.
       start: a population to continue from; its buffers are donated.
-      layout: how they lie over the devices, by default `lay_out` of all.
-      together: epochs between two reports; None for as many short ones as make a call worthwhile.
-      stream: whether the data stay where they are, in memory or a memory-mapped file, and are read batch by batch, with
-        the same numbers; for a single member. By default they lie on each device, whole.
+      layout: how they are laid out over the devices; by default `lay_out` over all.
+      together: epochs between two reports; None runs short epochs together in one call.
+      stream: whether to read the data batch by batch from host memory or a memory-mapped file, for a single member; the
+        numbers are the same. By default each device holds all of the data.
       progress: whether to show a bar.
 
     Yields:
-      An `Epoch` for each report. Stops early once no member is finite. The states are always finite: one that diverges
-      stays as it was before the steps of that call, without its later epochs.
+      An `Epoch` for each report. Stops early once no member is finite. The states are always finite: a member that
+      diverges keeps the state from before that call, and is trained no further.
+
+    Raises:
+      InputError: the data do not fill one batch, or `stream` with several members.
     """
     layout = start.layout if start else layout or lay_out(members.count)
     in_epoch = pure.steps_per_epoch(recipe, data)
@@ -124,9 +127,9 @@ def fit(
     done = _steps_done(layout, calls) // in_epoch
     if np.all(bad >= 0):
         return
-    each = recipe.batch_size * members.count  # images in a step of all
-    how: Any = {"unit": "image", "unit_scale": True, "progress": progress}
-    with bar(total=epochs * in_epoch * each, initial=done * in_epoch * each, **how) as words:
+    each = recipe.batch_size * members.count  # images in one step of all members
+    all_images, seen = epochs * in_epoch * each, done * in_epoch * each
+    with bar(total=all_images, initial=seen, unit="image", unit_scale=True, progress=progress) as words:
         for index in range(done, epochs, together):
             words.set_description(f"epoch {index + 1}/{epochs}", refresh=False)
             parts = []
@@ -154,7 +157,14 @@ def fit(
 
 
 def begin(recipe: Recipe, members: Members, data: Examples, layout: Layout | None = None) -> Population:
-    """Members before their first step."""
+    """Members before their first step.
+
+    Args:
+      recipe: static, shared by all.
+      members: the runs.
+      data: the training set, leaves `[n, …]`; the first example gives all shapes.
+      layout: how they are laid out over the devices; by default `lay_out` over all.
+    """
     layout = layout or lay_out(members.count)
     first = layout.share(jax.tree.map(lambda leaf: leaf[:1], data))  # one example determines all shapes
     init = _initial(recipe, layout)
@@ -218,8 +228,16 @@ def _joined(parts: Sequence[Population]) -> Population:
 def train_one(recipe: Recipe, members: Members, data: Examples, *, epochs: int, progress: bool = True) -> Params:
     """The parameters of a single run after all its epochs.
 
+    Args:
+      recipe: static.
+      members: a population of one.
+      data: the training set.
+      epochs: how many.
+      progress: whether to show a bar.
+
     Raises:
-      DivergedError: the loss is not a finite number; names the step.
+      DivergedError: the loss or the state is no longer finite; names the step.
+      InputError: the data do not fill one batch.
     """
     population = sweep(recipe, members, data, epochs=epochs, progress=progress)
     expect_finite(population, pure.steps_per_epoch(recipe, data), skips=recipe.skip_nonfinite)
@@ -227,7 +245,12 @@ def train_one(recipe: Recipe, members: Members, data: Examples, *, epochs: int, 
 
 
 def expect_finite(population: Population, in_epoch: int, *, skips: bool = False) -> None:
-    """Fail if no member is finite, and say what diverged, and at which step; `skips` says that such steps are skipped.
+    """Fail if no member is finite; the message says what diverged, and at which step.
+
+    Args:
+      population: trained members.
+      in_epoch: steps in an epoch.
+      skips: whether the recipe skips steps that are not finite, for the message.
 
     Raises:
       DivergedError: all members have diverged.
@@ -245,13 +268,19 @@ def expect_finite(population: Population, in_epoch: int, *, skips: bool = False)
 
 
 def epochs_together(in_epoch: int, epochs: int, most: int = 100) -> int:
-    """How many short epochs one call of the program runs: the largest divisor of `epochs` within `most` steps."""
+    """How many short epochs one call of the program runs: the largest divisor of `epochs` within `most` steps.
+
+    Args:
+      in_epoch: steps in an epoch.
+      epochs: how many in all.
+      most: steps in one call, at most; a longer epoch has a call of its own.
+    """
     return max(
         count for count in range(1, epochs + 1) if epochs % count == 0 and (count == 1 or count * in_epoch <= most)
     )
 
 
-# Keys go into programs as numbers: the reuse checker counts a key that a loop folds at each step as consumed.
+# Programs take raw key data: JAX's reuse checker counts a typed key that a loop folds at each step as consumed.
 
 
 @lru_cache(maxsize=64)
@@ -265,7 +294,7 @@ def _initial(recipe: Recipe, layout: Layout) -> Callable:
 
 
 def _steps_done(layout: Layout, calls: Sequence[State]) -> int:
-    return int(np.max(layout.fetch([call.step for call in calls])))  # those that diverged stand still
+    return int(np.max(layout.fetch([call.step for call in calls])))  # members that diverged no longer count up
 
 
 def _words(metrics: dict[str, np.ndarray], bad: np.ndarray) -> str:

@@ -1,4 +1,4 @@
-"""What a configuration builds: data, recipe, numbers and keys, all that a run or an evaluation needs."""
+"""What a configuration builds: data, recipe, numbers and keys, everything that a run or an evaluation needs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,12 +28,12 @@ class Experiment:
       hyper: float32 leaves.
       keys: one for each use.
       epochs: how many to train.
-      patience: epochs without a better validation ELBO after which training ends, and the best epoch is kept; None to
+      patience: epochs without a better validation ELBO after which training ends and the best epoch is kept; None to
         train to the end.
-      minutes: of training, after which it ends with the epoch; None for no limit.
+      minutes: training ends with the epoch in which this time is up; None for no limit.
       config: the choices and numbers it was built from, as plain values; a checkpoint records them.
-      described: what is known of the data without loading them; None to look.
-      fingerprint: SHA-256 of the data, where it is known without loading them.
+      described: the description of the data, if it is known without loading them; None derives it from the data.
+      fingerprint: SHA-256 of the data, if it is known without loading them.
     """
 
     source: Dataset | Callable[[], Dataset]
@@ -52,7 +52,7 @@ class Experiment:
         """Train, validation and test.
 
         Raises:
-          InputError: they are not where they were.
+          InputError: they are no longer where they were.
         """
         return self.source if isinstance(self.source, Dataset) else self.source()
 

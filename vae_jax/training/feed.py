@@ -1,4 +1,4 @@
-"""How examples reach the steps: from data that lie on the devices, or as batches read while they train."""
+"""How examples reach the training steps: from data held on the devices, or as batches read during training."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -19,16 +19,16 @@ from vae_jax.training.memory import device_memory
 from vae_jax.training.recipe import Recipe
 
 PART = 100  # steps between two updates of progress
-PART_SHARE = 0.02  # of a device's memory that a part may take that is streamed
+PART_SHARE = 0.02  # of a device's memory that a streamed part may take
 
 
-class Part(NamedTuple):
-    """Some steps in a row.
+class Stretch(NamedTuple):
+    """Consecutive steps.
 
     Attributes:
       first: the number of the first, counted from the start of the epoch.
       steps: how many.
-      inputs: what `advance` takes of the examples, for each call of the layout.
+      inputs: the arguments of `advance` that hold the examples, for each call of the layout.
     """
 
     first: int
@@ -37,10 +37,19 @@ class Part(NamedTuple):
 
 
 class Resident:
-    """Data that lie on the devices, whole; of each epoch, only the order is new.
+    """Data that each device holds in full; only the order changes between epochs.
 
     Attributes:
-      advance: the program of some steps; see `_advance`.
+      advance: the program that runs several steps; see `_advance`.
+
+    Args:
+      recipe: static.
+      layout: how the members are laid out over the devices.
+      data: the training set, leaves `[n, …]`.
+      together: epochs in one call.
+
+    Raises:
+      InputError: the data do not fill one batch.
     """
 
     def __init__(self, recipe: Recipe, layout: Layout, data: Examples, together: int):
@@ -48,26 +57,32 @@ class Resident:
         self._data = layout.share(data)
         self._order, self.advance = _resident_programs(recipe, layout, together)
 
-    def parts(self, index: int, keys: list[Any]) -> Iterator[Part]:
-        """The steps of the `together` epochs from number `index` on, in parts of one size."""
+    def parts(self, index: int, keys: list[Any]) -> Iterator[Stretch]:
+        """The steps of `together` epochs from epoch `index` on, in parts of equal size."""
         steps = self._together * self._in_epoch
         part = part_of_epoch(self._in_epoch) if self._together == 1 else steps
         rows = [self._order(key, index, self._data) for key in keys]
         for first in range(0, steps, part):
             now = rows if part == steps else [row[..., first : first + part, :] for row in rows]
-            yield Part(first, part, [(row, self._data) for row in now])
+            yield Stretch(first, part, [(row, self._data) for row in now])
 
 
 class Streamed:
-    """Data that stay where they are; a part of an epoch is on the devices, and the next on its way there.
+    """Data that stay on the host; the devices hold one part of an epoch while the next is on its way.
 
     The order and the numbers are those of `Resident`.
 
     Attributes:
-      advance: the program of some steps; see `_advance`.
+      advance: the program that runs several steps; see `_advance`.
+
+    Args:
+      recipe: static.
+      layout: how the member is laid out over the devices.
+      data: the training set, leaves `[n, …]`, in memory or memory-mapped.
 
     Raises:
-      InputError: more than one member, each of which would need its own batches.
+      InputError: the data do not fill one batch; or there are several members, each of which would need its own
+        batches.
     """
 
     def __init__(self, recipe: Recipe, layout: Layout, data: Examples):
@@ -78,10 +93,10 @@ class Streamed:
         batch_bytes = recipe.batch_size * math.prod(data.x.shape[1:]) * data.x.dtype.itemsize
         self._most = max(int(PART_SHARE * device_memory(layout.devices) / batch_bytes), 3)
 
-    def parts(self, index: int, keys: list[Any]) -> Iterator[Part]:
-        """The steps of epoch number `index`, in the parts of `Resident` where those fit, else in smaller ones.
+    def parts(self, index: int, keys: list[Any]) -> Iterator[Stretch]:
+        """The steps of epoch `index`, in the parts of `Resident` if those fit, else in smaller ones.
 
-        None is of a single step, unless the epoch is: XLA rounds a loop of one otherwise.
+        No part is a single step unless the epoch is: XLA rounds a loop of one step differently.
         """
         (key,) = keys
         rows = self._layout.fetch([self._order(key, index)])[0]
@@ -91,29 +106,32 @@ class Streamed:
         starts = np.cumsum([0, *map(len, order)])
         batches = map(self._layout.place_batches, read_ahead(self._data, order))
         for start, now, placed in zip(starts, order, _one_ahead(batches), strict=False):
-            yield Part(int(start), len(now), [(placed,)])
+            yield Stretch(int(start), len(now), [(placed,)])
 
 
 def part_of_epoch(in_epoch: int, most: int = PART) -> int:
-    """Steps between two updates of progress: the largest divisor up to `most`, so that one program serves all parts."""
+    """Steps between two updates of progress: the largest divisor up to `most`, so that one program serves all parts.
+
+    The whole epoch, if that divisor is at most a quarter of `most`.
+    """
     best = max(count for count in range(1, min(most, in_epoch) + 1) if in_epoch % count == 0)
     return best if best > most // 4 else in_epoch
 
 
 def _one_ahead(iterator: Iterator[Any]) -> Iterator[Any]:
-    """The same items; each is asked for before the one before it is handed out."""
+    """The same items, with each one requested before the previous one is yielded."""
     waiting = next(iterator, None)
     while waiting is not None:
         now, waiting = waiting, next(iterator, None)
         yield now
 
 
-# Keys go into programs as numbers: the reuse checker counts a key that a loop folds at each step as consumed.
+# Programs take raw key data: JAX's reuse checker counts a typed key that a loop folds at each step as consumed.
 
 
 @lru_cache(maxsize=64)
 def _resident_programs(recipe: Recipe, layout: Layout, together: int) -> tuple[Callable, Callable]:
-    """Programs for the order of some epochs and for some steps, compiled once for all values."""
+    """Programs for the order of `together` epochs and for several steps, compiled once for all values."""
 
     def order(key, index, data):
         key = jax.random.wrap_key_data(key)
@@ -131,7 +149,7 @@ def _resident_programs(recipe: Recipe, layout: Layout, together: int) -> tuple[C
 
 @lru_cache(maxsize=64)
 def _streamed_programs(recipe: Recipe, layout: Layout, count: int) -> tuple[Callable, Callable]:
-    """The same for `count` examples that are streamed."""
+    """As `_resident_programs`, for `count` examples that are streamed."""
     shape = Examples(jax.ShapeDtypeStruct((count,), jnp.uint8))
 
     def order(key, index):
@@ -144,7 +162,7 @@ def _streamed_programs(recipe: Recipe, layout: Layout, count: int) -> tuple[Call
 
 
 def _advance(recipe: Recipe, steps: Callable) -> Callable:
-    """Some steps; a state that they would leave NaN or infinite stays as it was from then on, step count too."""
+    """Several steps. A state that they would leave NaN or infinite is kept as it was from then on, step count too."""
 
     def advance(state, key, hyper, *rest):
         *examples, begun = rest

@@ -1,6 +1,6 @@
-"""How the members of a population lie over devices: which of them share a call of the program, and with how many axes.
+"""How a population is laid out over devices: which members share a call of the program, and with how many axes.
 
-One rule: a program has an axis for the members only where several of them share a call. One model on one device is
+One rule: a program has an axis for the members only if several of them share a call. One model on one device is
 `jit` of the function itself. Under `jax.distributed` the devices are those of all processes, and every process makes
 the same calls.
 """
@@ -23,15 +23,19 @@ APART, WHOLE, ROWS = PartitionSpec("members"), PartitionSpec(), PartitionSpec(No
 
 @dataclass(frozen=True)
 class Layout:
-    """How `count` members go through `devices`.
+    """How `count` members run on `devices`.
 
     Attributes:
       count: how many members.
-      devices: no more than there are members.
-      within: how the members of one device run: `vmap`, side by side, for accelerators; or one after another, for CPUs,
-        which one member keeps busy, by `map` (`lax.map`) or `loop` (one member per call, in a loop on the host).
+      devices: as chosen by `lay_out`.
+      within: how the members of one device run. `vmap` runs them side by side, for accelerators. `map` (`lax.map`) and
+        `loop` (one member per call, in a loop on the host) run them one after another, for CPUs, which one member keeps
+        busy.
       over: how they spread over several devices: `shard_map` or `pmap`, with the same numbers; or `batch`, for a single
         member that all devices train: each holds its state and computes a part of every batch.
+
+    Raises:
+      ValueError: another `within` or `over`; or `batch` with several members, or with a `within` other than `loop`.
     """
 
     count: int
@@ -55,7 +59,7 @@ class Layout:
 
     @property
     def each(self) -> int:
-        """Members per device; the last is repeated where they do not divide evenly."""
+        """Members per device; the last member is repeated if they do not divide evenly."""
         return -(-self.count // self.lanes)
 
     @property
@@ -74,15 +78,15 @@ class Layout:
         return [who.reshape(self.axes) for who in rounds]
 
     def share(self, tree: Any) -> Any:
-        """What all members use, such as the data, copied to each device."""
+        """Copy what all members use, such as the data, to each device."""
         return jax.tree.map(lambda leaf: self._put(leaf, WHOLE), tree)
 
     def place_batches(self, tree: Any) -> Any:
-        """Batches of a single member, leaves `[steps, batch, …]`, on its devices; those that share it divide each."""
+        """Put batches of a single member, leaves `[steps, batch, …]`, on its devices, which may divide each batch."""
         return jax.tree.map(lambda leaf: self._put(leaf, ROWS if self.over == BATCH else WHOLE), tree)
 
     def place(self, tree: Any) -> list[Any]:
-        """Leaves `[count, …]` on the devices: a list with one tree for each call."""
+        """Put leaves `[count, …]` on the devices: a list with one tree for each call."""
         return [
             jax.tree.map(lambda leaf, who=who: self._put(np.asarray(leaf)[who], self._apart), tree)
             for who in self.calls
@@ -105,7 +109,7 @@ class Layout:
     def gather(self, calls: Sequence[Any]) -> Any:
         """Leaves `[at least count, …]`, in order, still on the devices; the last member may be repeated.
 
-        This is what is saved where no single process holds the population.
+        This is what is saved if no single process holds the population.
         """
 
         def together(*calls):
@@ -119,7 +123,11 @@ class Layout:
         return jax.jit(together, out_shardings=placed)(*calls)
 
     def one(self, calls: Sequence[Any], index: int) -> Any:
-        """One member's tree, on its device; under several processes, on the devices of all."""
+        """One member's tree, on its device; under several processes, on the host of each.
+
+        Raises:
+          IndexError: no such member.
+        """
         for call, who in zip(calls, self.calls, strict=True):
             if np.any(who == index):
                 at = tuple(axis[0] for axis in np.nonzero(who == index)) if self.axes else ()
@@ -142,7 +150,8 @@ class Layout:
           mapped: how many of its arguments belong to a member; they come first.
           shared: how many arguments follow that all members share.
           donate: positions of the arguments whose buffers are donated.
-          rows: whether it returns rows `[steps, batch]` of the data, which divide a batch that devices share.
+          rows: whether it returns which rows of the data each step takes, `[steps, batch]`; with `over="batch"`, these
+            are divided over the devices.
         """
         axes = (0,) * mapped + (None,) * shared
 
@@ -155,7 +164,7 @@ class Layout:
 
         if len(self.devices) == 1:
             return jax.jit(on_device, donate_argnums=donate)
-        if self.over == BATCH:  # rows that lie apart are all that XLA needs to divide what follows from them
+        if self.over == BATCH:  # sharding the rows is enough: XLA divides what follows from them
             placed = NamedSharding(self._mesh, ROWS if rows else WHOLE)
             return jax.jit(on_device, donate_argnums=donate, out_shardings=placed)
         if self.over == "pmap":
@@ -175,11 +184,11 @@ class Layout:
 
     @property
     def _apart(self) -> PartitionSpec:
-        """Where what belongs to members lies."""
+        """The partition of arrays that belong to members."""
         return WHOLE if self.over == BATCH else APART
 
     def _of_this_process(self, leaf: Any) -> Any:
-        """An array that all devices hold, as one of a single device."""
+        """An array replicated over all devices, as an array on one of them."""
         return leaf.addressable_data(0) if isinstance(leaf, jax.Array) else leaf
 
     def _put(self, leaf: Any, spec: PartitionSpec) -> Any:
@@ -209,13 +218,18 @@ def to_host(tree: Any) -> Any:
 def lay_out(
     count: int, devices: Sequence[Any] | None = None, within: str | None = None, over: str | None = None
 ) -> Layout:
-    """A layout over no more devices than members: one after another on CPUs, else side by side.
+    """A layout of members over devices: one after another on CPUs, else side by side.
+
+    In a single process, it uses no more devices than there are members, unless they share batches.
 
     Args:
       count: how many members.
-      devices: all, of all processes, by default.
+      devices: those to use; by default all, of all processes.
       within: see `Layout`.
       over: see `Layout`.
+
+    Raises:
+      ValueError: as `Layout`.
     """
     chosen = tuple(devices or jax.devices())
     if jax.process_count() == 1 and over != BATCH:

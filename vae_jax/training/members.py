@@ -85,13 +85,13 @@ def product(recipe: Recipe, lists: Mapping[str, Sequence[float]], seeds: Sequenc
     Args:
       recipe: declares the hyperparameters; those not given keep their defaults.
       lists: hyperparameter -> values.
-      seeds: those of each combination.
+      seeds: the seeds that each combination is run with.
 
     Raises:
       InputError: no values at all, or a value given twice.
     """
     for name, choices in lists.items():
-        expect_apart(name, [float(str(np.float32(choice))) for choice in choices])  # as a program tells them apart
+        expect_apart(name, [float(str(np.float32(choice))) for choice in choices])  # float32, as the program sees them
     expect_apart("seeds", list(seeds))
     runs = [dict(zip(lists, combination, strict=True)) for combination in itertools.product(*lists.values())]
     return stacked(recipe, [{**run, "seed": seed} for run in runs for seed in seeds])
@@ -110,7 +110,7 @@ def members_of(recipe: Recipe, runs: Iterable[Mapping[str, float]]) -> Members:
 
 
 def stacked(recipe: Recipe, runs: Sequence[Mapping[str, float]]) -> Members:
-    """Runs whose numbers are within their ranges, as `members_of`."""
+    """As `members_of`, for runs whose numbers are already checked."""
     hypers = {
         name: np.array([run.get(name, entry.default) for run in runs], np.float32)
         for name, entry in recipe.declared.items()

@@ -12,11 +12,18 @@ from vae_jax.errors import InputError
 from vae_jax.training import pure
 from vae_jax.training.recipe import Recipe, hyperparameters
 
-SHARE = 0.8  # of a device's memory
+SHARE = 0.8  # of a device's memory that training may take
 
 
 def members_that_fit(recipe: Recipe, data: Examples, *, devices: Sequence[Any], within: str) -> int:
-    """How many members fit on the devices at once: at least one on each."""
+    """How many members fit on the devices at once: at least one on each.
+
+    Args:
+      recipe: static.
+      data: the training set, which each device holds in full.
+      devices: those that train.
+      within: how the members of one device run; see `Layout`.
+    """
     each = bytes_per_member(recipe, data, within=within)
     data_bytes = sum(_bytes(leaf) for leaf in jax.tree.leaves(data))
     room = SHARE * device_memory(devices) - data_bytes
@@ -24,16 +31,27 @@ def members_that_fit(recipe: Recipe, data: Examples, *, devices: Sequence[Any], 
 
 
 def data_fit(recipe: Recipe, data: Examples, devices: Sequence[Any]) -> bool:
-    """Whether each device has room for all the data and one member that trains on them."""
+    """Whether each device has room for all the data and one member that trains on them.
+
+    Args:
+      recipe: static.
+      data: the training set.
+      devices: those that train.
+    """
     need = bytes_per_member(recipe, data, within="loop") + sum(_bytes(leaf) for leaf in jax.tree.leaves(data))
     return need <= SHARE * device_memory(devices)
 
 
 def expect_to_fit(recipe: Recipe, data: Examples, devices: Sequence[Any]) -> None:
-    """Refuse a model that no device has room for, before anything is allocated.
+    """Refuse a model that is too large for a device, before anything is allocated.
+
+    Args:
+      recipe: static.
+      data: the training set, or the shapes of its leaves.
+      devices: those that train.
 
     Raises:
-      InputError: its state alone takes more than a device's memory.
+      InputError: its state alone takes more than a device's memory in training.
     """
     try:
         need = bytes_per_member(recipe, data, within="loop")
@@ -50,10 +68,15 @@ def expect_to_fit(recipe: Recipe, data: Examples, devices: Sequence[Any]) -> Non
 
 
 def bytes_per_member(recipe: Recipe, data: Examples, *, within: str) -> int:
-    """Device memory that a run takes, without the data.
+    """Bytes of device memory that a run takes, without the data.
 
-    Four copies of the state: the most that an update holds, and what it goes back to if it diverges. Where members run
-    side by side (`within="vmap"`) also the working memory of a step, as reported by the compiler.
+    Four copies of the state: the most that an update holds, and what it goes back to if it diverges. If members run
+    side by side (`within="vmap"`), also the working memory of a step, as reported by the compiler.
+
+    Args:
+      recipe: static.
+      data: the training set, or the shapes of its leaves.
+      within: how the members of one device run; see `Layout`.
     """
     state = pure.state_shapes(recipe, data)
     total = 4 * sum(_bytes(leaf) for leaf in jax.tree.leaves(state))

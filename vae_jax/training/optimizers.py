@@ -23,9 +23,9 @@ class Optimizer:
 
     Attributes:
       name: what `--optimizer` takes.
-      build: its hyperparameters as keywords, `learning_rate` first -> optax transformation. Those with a number for
-        their default are declared by it; each is a leaf of a run's `hyper`.
-      ranges: those of hyperparameters that may be other than at least 0.
+      build: its hyperparameters as keywords, `learning_rate` first -> optax transformation. Each parameter with a
+        number for its default is a hyperparameter, a leaf of a run's `hyper`.
+      ranges: the hyperparameters whose range is not just "at least 0".
     """
 
     name: str

@@ -32,13 +32,13 @@ Metrics = dict[str, Array]
 
 
 class State(NamedTuple):
-    """Everything that training changes. The keys of a step come from the run's key and `step`, so none is kept.
+    """Everything that training changes. The keys of a step come from the run's key and `step`, so none is stored.
 
     Attributes:
-      params: what the optimiser trains.
-      opt_state: the optimiser's own.
-      step: how many steps are done.
-      average: a moving average of the parameters, where the recipe has one.
+      params: the parameters of the model and of the loss's critics.
+      opt_state: the optimiser's state.
+      step: `[]` int32, the number of steps completed.
+      average: a moving average of the parameters, if the recipe keeps one.
     """
 
     params: Params
@@ -48,12 +48,18 @@ class State(NamedTuple):
 
     @property
     def evaluated(self) -> Params:
-        """The parameters to use: the average, where there is one."""
+        """The parameters to evaluate: the average, if there is one."""
         return self.params if self.average is None else self.average
 
 
 def init(recipe: Recipe, key: Array, data: Examples) -> State:
-    """The state before the first step, from the run's key."""
+    """The state before the first step.
+
+    Args:
+      recipe: static.
+      key: the run's key.
+      data: leaves `[n, …]`; the first example gives all shapes.
+    """
     key = use(key, "initial state")
     example = jax.tree.map(lambda leaf: leaf[0], recipe.labelled(data))
     x = recipe.preprocess(use(key, "pixels"), example.x)
@@ -69,28 +75,43 @@ def init(recipe: Recipe, key: Array, data: Examples) -> State:
 
 
 def state_shapes(recipe: Recipe, data: Examples) -> State:
-    """Shapes and dtypes of the state that `init` gives for such data, traced once for all who ask."""
+    """Shapes and dtypes of the state that `init` returns for such data; the trace is cached."""
     key = jax.eval_shape(jax.random.key, 0)
     example = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), data)
     try:
         hash(recipe)
-    except TypeError:  # arrays or lists in it, which jax keeps no trace for
+    except TypeError:  # it holds arrays or lists, and JAX caches no trace for these
         return jax.eval_shape(partial(init, recipe), key, example)
     return _init.eval_shape(recipe, key, example)
 
 
-_init = jax.jit(init, static_argnums=0)  # for its trace, which jax keeps; never run
+_init = jax.jit(init, static_argnums=0)  # never run, only traced: JAX caches the trace
 
 
 def example_terms(recipe: Recipe, params: Params, key: Array, example: Examples) -> Terms:
-    """The terms of one example's ELBO, whatever the loss."""
+    """The terms of one example's ELBO, whatever the loss.
+
+    Args:
+      recipe: static.
+      params: those of the model.
+      key: a typed key, for the pixels and for z.
+      example: one example, leaves without a batch axis.
+    """
     return elbo_terms(*example_parts(recipe, params, key, example))
 
 
 def example_loss(
     recipe: Recipe, params: Params, hyper: Mapping[str, Array], key: Array, example: Examples
 ) -> tuple[Array, Terms]:
-    """The loss of one example, and its terms. `hyper` holds the loss's own, as from `Loss.at`."""
+    """The loss of one example, `[]`, and its terms, for losses of one example.
+
+    Args:
+      recipe: static.
+      params: those of the model.
+      hyper: the loss's hyperparameters, as from `Loss.at`.
+      key: a typed key, for the pixels and for z.
+      example: one example, leaves without a batch axis.
+    """
     *parts, prior = example_parts(recipe, params, key, example)
     return recipe.loss.function(*parts, prior=prior, **recipe.loss.sizes, **hyper)
 
@@ -104,15 +125,18 @@ def batch_loss(
     *,
     data_size: int | None = None,
 ) -> tuple[Array, Terms]:
-    """The loss of a batch, and its terms: one example's function, lifted once by `vmap`, with a key for each.
+    """The loss of a batch: the function of one example, lifted once by `vmap`, with a key for each.
 
     Args:
       recipe: static.
       params: those of the model, and of the loss's critics.
-      hyper: the loss's own, as from `Loss.at`.
-      key: that of the step.
+      hyper: the loss's hyperparameters, as from `Loss.at`.
+      key: the key of the step.
       batch: leaves `[batch, …]`.
-      data_size: how many examples the batch is drawn from; None for the batch alone.
+      data_size: how many examples the batch is drawn from; None for the size of the batch.
+
+    Returns:
+      `(loss [], Terms)`, the terms with leaves `[batch, …]`.
     """
     loss, seen = _loss_and_batch(recipe, params, hyper, key, batch, data_size)
     return loss, seen.terms
@@ -139,13 +163,13 @@ def _x_and_terms(recipe: Recipe, params: Params, key: Array, example: Examples) 
 
 
 def as_batch(recipe: Recipe, params: Params, key: Array, examples: Examples, terms: Terms, data_size: int) -> Batch:
-    """A batch as its loss sees it. Once compiled, what the loss does not use is not computed.
+    """A batch as its loss sees it. Once compiled, only what the loss uses is computed.
 
     Args:
       recipe: static.
       params: those of the model, and of the loss's critics.
       key: for samples of the prior.
-      examples: leaves `[batch, …]`, with labels where the loss is conditional.
+      examples: leaves `[batch, …]`, with labels if the loss is conditional.
       terms: those of the examples.
       data_size: how many examples the batch is drawn from.
     """
@@ -160,7 +184,20 @@ def as_batch(recipe: Recipe, params: Params, key: Array, examples: Examples, ter
 def step(
     recipe: Recipe, state: State, key: Array, hyper: Hyper, batch: Examples, *, data_size: int | None = None
 ) -> tuple[State, Metrics]:
-    """One update. `key` is the run's: the step's own is folded from it, so a resumed run draws the same noise."""
+    """One update. The key of the step is folded from the run's, so a resumed run draws the same noise.
+
+    Args:
+      recipe: static.
+      state: before the step.
+      key: the run's key, the same for every step.
+      hyper: as from `hyperparameters`.
+      batch: leaves `[batch, …]`.
+      data_size: as in `batch_loss`.
+
+    Returns:
+      `(state, metrics)`, metrics `[]` each: `loss`; `negative_elbo`, `distortion` and `rate` in nats; what the parts of
+      the model report; the loss of each critic; and `skipped`, 0 or 1, if the recipe has `skip_nonfinite`.
+    """
     key_noise = jax.random.fold_in(use(key, "noise"), state.step)
     own = recipe.loss.at(state.step, hyper)
 
@@ -197,12 +234,18 @@ def first_nonfinite(state: State) -> Array:
 
 
 def choose(which: Array, if_true: State, if_false: State) -> State:
-    """One of two states."""
+    """One of two states.
+
+    Args:
+      which: `[]` bool.
+      if_true: a state.
+      if_false: another, of the same structure and shapes.
+    """
     return jax.tree.map(lambda one, other: jnp.where(which, one, other), if_true, if_false)
 
 
 def over_steps(metrics: Mapping[str, Any], mean: Callable = jnp.mean) -> dict[str, Any]:
-    """The means over the last axis, the steps; over those that were not skipped, where some were."""
+    """Means over the last axis, the steps. Skipped steps count only in `skipped` itself."""
     if "skipped" not in metrics:
         return {name: mean(values, axis=-1) for name, values in metrics.items()}
     counted = {name: metrics["skipped"] == 0 for name in metrics} | {"skipped": True}
@@ -210,7 +253,7 @@ def over_steps(metrics: Mapping[str, Any], mean: Callable = jnp.mean) -> dict[st
 
 
 def steps_per_epoch(recipe: Recipe, data: Examples) -> int:
-    """Full batches in the data.
+    """The number of full batches in the data.
 
     Raises:
       InputError: the data do not fill one batch.
@@ -222,14 +265,36 @@ def steps_per_epoch(recipe: Recipe, data: Examples) -> int:
 
 
 def order(recipe: Recipe, key: Array, epoch_index: ArrayLike, data: Examples) -> Array:
-    """Which examples each step of an epoch takes, `[steps, batch]`: a new shuffle for each epoch."""
+    """Which examples each step of an epoch takes, `[steps, batch]`: a new shuffle for each epoch.
+
+    Args:
+      recipe: static; only its batch size is used.
+      key: the run's key.
+      epoch_index: `[]`, counted from 0.
+      data: leaves `[n, …]`; only n is used.
+
+    Raises:
+      InputError: the data do not fill one batch.
+    """
     key_order = jax.random.fold_in(use(key, "order"), epoch_index)
     shuffled = jax.random.permutation(key_order, data.x.shape[0])
     return shuffled[: steps_per_epoch(recipe, data) * recipe.batch_size].reshape(-1, recipe.batch_size)
 
 
 def steps(recipe: Recipe, state: State, key: Array, hyper: Hyper, data: Examples, rows: Array) -> tuple[State, Metrics]:
-    """One step for each row of `rows` `[count, batch]`, as one `lax.scan`; metrics are `[count]` each."""
+    """One step for each row of `rows`, as one `lax.scan`.
+
+    Args:
+      recipe: static.
+      state: before the first step.
+      key: the run's key.
+      hyper: as from `hyperparameters`.
+      data: the training set, leaves `[n, …]`.
+      rows: `[count, batch]`, which examples each step takes, as from `order`.
+
+    Returns:
+      `(state, metrics)`, metrics `[count]` each, as from `step`.
+    """
 
     def body(state, row):
         batch = jax.tree.map(lambda leaf: jnp.asarray(leaf)[row], data)
@@ -241,7 +306,19 @@ def steps(recipe: Recipe, state: State, key: Array, hyper: Hyper, data: Examples
 def steps_of(
     recipe: Recipe, state: State, key: Array, hyper: Hyper, batches: Examples, *, data_size: int
 ) -> tuple[State, Metrics]:
-    """One step for each of the batches, leaves `[count, batch, …]`, drawn from `data_size` examples; as `steps`."""
+    """As `steps`, for batches that are already gathered.
+
+    Args:
+      recipe: static.
+      state: before the first step.
+      key: the run's key.
+      hyper: as from `hyperparameters`.
+      batches: leaves `[count, batch, …]`.
+      data_size: how many examples they are drawn from.
+
+    Returns:
+      `(state, metrics)`, metrics `[count]` each, as from `step`.
+    """
 
     def body(state, batch):
         return step(recipe, state, key, hyper, batch, data_size=data_size)
@@ -250,7 +327,21 @@ def steps_of(
 
 
 def epoch(recipe: Recipe, state: State, key: Array, hyper: Hyper, data: Examples) -> tuple[State, Metrics]:
-    """Every full batch once; metrics are `[steps]` each."""
+    """One epoch: every full batch once.
+
+    Args:
+      recipe: static.
+      state: before the epoch; its step says which epoch it is.
+      key: the run's key.
+      hyper: as from `hyperparameters`.
+      data: the training set, leaves `[n, …]`.
+
+    Returns:
+      `(state, metrics)`, metrics `[steps]` each, as from `step`.
+
+    Raises:
+      InputError: the data do not fill one batch.
+    """
     index = state.step // steps_per_epoch(recipe, data)
     return steps(recipe, state, key, hyper, data, order(recipe, key, index, data))
 
@@ -287,7 +378,7 @@ def _critic_losses(recipe: Recipe, params: Params, key: Array, seen: Batch) -> d
 
 
 def _learned(recipe: Recipe, params: Params, terms: Terms, key: Array, hyper: Hyper, step: Array) -> Params:
-    """The parameters with what parts learn without a gradient: once for each update of the others."""
+    """The parameters after what parts of the model learn without a gradient, once per update of the optimiser."""
     new = recipe.model.learned(params, terms, key, hyper)
     if recipe.accumulate == 1:
         return new
@@ -296,9 +387,9 @@ def _learned(recipe: Recipe, params: Params, terms: Terms, key: Array, hyper: Hy
 
 
 def _average(recipe: Recipe, state: State, params: Params, decay: Array) -> Any:
-    """The average after one more update: of few at first, so that it forgets where training began.
+    """The average after one more update. Its decay starts low, so that it forgets the initial parameters.
 
-    Collections that no gradient trains are taken as they are.
+    Collections that no gradient trains are copied as they are.
     """
     decay = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
     trained, held = recipe.model.split_trained(params)
@@ -326,7 +417,14 @@ def _optimizer(recipe: Recipe, hyper: Mapping[str, Any], step: ArrayLike) -> opt
 def example_parts(
     recipe: Recipe, params: Params, key: Array, example: Examples
 ) -> tuple[Array, Array, Encode, Decode, Distribution]:
-    """What a loss takes for one example, in its order: a key, x as the model sees it, encode, decode, the prior."""
+    """What a loss takes for one example, in its order: a key, x as the model sees it, encode, decode, the prior.
+
+    Args:
+      recipe: static.
+      params: those of the model.
+      key: a typed key, split over the pixels and z.
+      example: one example, leaves without a batch axis.
+    """
     model, (x, y) = recipe.model, example
     key_pixels, key_latent = jax.random.split(key)
     return (

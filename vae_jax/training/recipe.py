@@ -22,7 +22,7 @@ from vae_jax.training.schedules import SCHEDULES, Schedule
 
 Hyper = dict[str, Array]
 
-# Hyperparameters of what a recipe may have besides; see `Recipe.options`.
+# Hyperparameters of a recipe's optional parts; see `Recipe.options`.
 OPTIONAL: Declared = declared(
     {
         "clip_norm": Hyperparameter(default=1.0, exclusive=True),
@@ -42,7 +42,7 @@ class Recipe:
       optimizer: an entry of `OPTIMIZERS`, or any function of a learning rate to an optax transformation.
       schedule: an entry of `SCHEDULES`.
       options: names in `OPTIONAL`. `clip_norm` scales the model's gradient down to that norm over all parameters;
-        `ema` keeps a moving average of the parameters with that decay, which is what is evaluated.
+        `ema` keeps a moving average of the parameters with that decay, and the average is evaluated.
       accumulate: steps whose gradients are averaged into one update.
       preprocess: pixels -> what the model sees, inside the step.
       skip_nonfinite: whether a step whose loss or new state is not finite changes nothing but the step count; its
@@ -61,7 +61,7 @@ class Recipe:
 
     @property
     def optimizes(self) -> Optimizer:
-        """The optimiser with its hyperparameters, of which a plain function has only the learning rate."""
+        """The optimiser with its hyperparameters; a plain function has only the learning rate."""
         if isinstance(self.optimizer, Optimizer):
             return self.optimizer
         function = self.optimizer
@@ -69,10 +69,10 @@ class Recipe:
 
     @property
     def declared(self) -> Declared:
-        """Every leaf of `hyper`: of the optimiser and what goes with it, of the parts of the model, then of the loss.
+        """The declaration of every leaf of `hyper`: the optimiser, schedule and options, the model's parts, the loss.
 
         Raises:
-          ValueError: two of them declare one name.
+          ValueError: two of them declare the same name.
         """
         options = {name: OPTIONAL[name] for name in self.options}
         own = [part.declared for part in self.model.parts.values() if isinstance(part, Part)]
@@ -96,16 +96,17 @@ class Recipe:
         return jax.vmap(self.preprocess)(jax.random.split(key, x.shape[0]), x)
 
     def labelled(self, data: Examples) -> Examples:
-        """The data as the loss needs them: with labels only where it is conditional."""
+        """The data as the loss needs them: with labels only if it is conditional."""
         return data if self.loss.conditional else data._replace(y=None)
 
 
 def hyperparameters(recipe: Recipe, **values: ArrayLike) -> Hyper:
-    """The leaves of `hyper`, float32: `learning_rate` and whatever else the optimiser and the loss declare.
+    """The leaves of `hyper`, float32: `learning_rate` and whatever else the recipe declares.
 
     Args:
       recipe: declares them, with their defaults.
-      values: those that are chosen; numbers are checked, which is not possible inside a compiled function.
+      values: hyperparameter -> value; the others keep their defaults. Plain numbers are checked against their ranges,
+        arrays and traced values are not.
 
     Raises:
       InputError: a name that the recipe does not have, or a number out of its range.
@@ -119,6 +120,6 @@ def hyperparameters(recipe: Recipe, **values: ArrayLike) -> Hyper:
 
 
 def leaves_of(recipe: Recipe, values: Mapping[str, ArrayLike]) -> Hyper:
-    """The leaves of `hyper` from values that were checked, float32, the others at their defaults."""
+    """The leaves of `hyper`, float32, from values that are already checked; the others keep their defaults."""
     chosen = {name: values.get(name, entry.default) for name, entry in recipe.declared.items()}
     return {name: jnp.asarray(value, jnp.float32) for name, value in chosen.items()}

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from vae_jax.hyperparameter import Declared, Hyperparameter, declared, declared_by
 from vae_jax.registry import Registry, summary
 
-HORIZON = "decay_steps"  # of every schedule that ends: a command sets it to the length of its run
+HORIZON = "decay_steps"  # hyperparameter of every schedule that ends; a command sets it to the length of its run
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Schedule:
 
     Attributes:
       name: what `--schedule` takes.
-      factor: `(step, **hyper) -> []`, what the learning rate is multiplied by at a step, from 0 to 1. What has a number
-        for its default is a hyperparameter, a leaf of a run's `hyper`.
-      ranges: those of hyperparameters that may be other than at least 0.
+      factor: `(step, **hyper) -> []`, what the learning rate is multiplied by at a step, from 0 to 1. Each parameter
+        with a number for its default is a hyperparameter, a leaf of a run's `hyper`.
+      ranges: the hyperparameters whose range is not just "at least 0".
     """
 
     name: str
@@ -79,6 +79,12 @@ def cosine(
 
     final + (1 − final)·½(1 + cos πt), t the share of the steps after the rise. Reference: Loshchilov & Hutter, *SGDR:
     stochastic gradient descent with warm restarts*, 2017, eq. 5.
+
+    Args:
+      step: `[]`, counted from 0.
+      decay_steps: the step at which `final_rate` is reached.
+      final_rate: share of the learning rate at the end, from 0 to 1.
+      warmup_steps: length of the rise.
     """
     t = _share(step, decay_steps, warmup_steps)
     return _rise(step, warmup_steps) * (final_rate + (1.0 - final_rate) * 0.5 * (1.0 + jnp.cos(jnp.pi * t)))
@@ -102,14 +108,22 @@ def stages(
 ) -> Array:
     """`stages` stages, each `stage_growth` times as long as the one before, down to `final_rate` by equal factors.
 
-    As they are: eight stages of 3^i parts of the run at 10^(−i/7) of the learning rate. Reference: Burda et al.,
+    By default, eight stages of 3^i parts of the run at 10^(−i/7) of the learning rate. Reference: Burda et al.,
     *Importance weighted autoencoders*, 2016, section 5.
+
+    Args:
+      step: `[]`, counted from 0.
+      decay_steps: the step at which the last stage ends.
+      final_rate: share of the learning rate in the last stage, above 0 and below 1.
+      stages: how many stages, at least 1.
+      stage_growth: ratio of the lengths of successive stages, at least 1.
+      warmup_steps: length of the rise before the first stage.
     """
     t = _share(step, decay_steps, warmup_steps)
     count, growth, last = (jnp.asarray(number, jnp.float32) for number in (stages, stage_growth, final_rate))
     even = growth < 1.0001
     base = jnp.log(jnp.where(even, 2.0, growth))
-    # At the start of stage i, i: ln(1 + t(growth^count − 1))/ln growth, in logarithms, since the power overflows.
+    # ln(1 + t(growth^count − 1))/ln growth, which is i at the start of stage i; in logarithms, as the power overflows.
     end = jnp.log(jnp.maximum(t, 1e-30)) + count * base + jnp.log1p(-jnp.exp(-count * base))
     grown = jnp.where(t > 0.0, jnp.logaddexp(0.0, end) / base, 0.0)
     stage = jnp.clip(jnp.floor(jnp.where(even, t * count, grown) + 1e-4), 0.0, count - 1.0)
@@ -122,6 +136,6 @@ def _rise(step: ArrayLike, steps: ArrayLike) -> Array:
 
 
 def _share(step: ArrayLike, whole: ArrayLike, before: ArrayLike) -> Array:
-    """How much of the steps from `before` to `whole` is done, from 0 to 1."""
+    """The share of the steps from `before` to `whole` that is done, from 0 to 1."""
     step, whole, before = (jnp.asarray(number, jnp.float32) for number in (step, whole, before))
     return jnp.clip((step - before) / jnp.maximum(whole - before, 1.0), 0.0, 1.0)

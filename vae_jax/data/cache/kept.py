@@ -48,7 +48,10 @@ def kept_arrays(of: tuple, make: Callable[[Path], Mapping[str, Any]]) -> tuple[d
             f"{folder} cannot be written ({error.strerror or error}); set XDG_CACHE_HOME to a folder that can."
         ) from error
     if found is None:
-        raise InputError(f"{folder} cannot be read back as it was written; is the disk sound?")
+        raise InputError(
+            f"{folder} did not give back what was written to it: the disk may be failing; "
+            "set XDG_CACHE_HOME to a folder on another."
+        )
     return found
 
 

@@ -97,7 +97,7 @@ def _best(residual: np.ndarray, members: np.ndarray, ranks: tuple | None) -> tup
 
 
 def _split(members: np.ndarray, row: int, left: int, n: int, last: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The members of both children, in the order of every column; of one column where they are not split again."""
+    """The members of both children, in the order of every column; of one column only if they are not split again."""
     if last:
         return members[row : row + 1, :left], members[row : row + 1, left:]
     chosen = np.zeros(n, bool)

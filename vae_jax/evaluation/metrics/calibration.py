@@ -18,7 +18,16 @@ from vae_jax.writing import replace_file
 def perfect_and_chance(name: str, like: Representation, latent: int, seed: int) -> dict[str, list[float]]:
     """The score of the factors themselves, and that of noise with as many latents, for each name of the score.
 
-    Kept in `$XDG_CACHE_HOME/vae_jax` (`~/.cache/vae_jax`), under a name that changes with the code of the score.
+    Cached in `$XDG_CACHE_HOME/vae_jax` (`~/.cache/vae_jax`), under a name that changes with the code of the score.
+
+    Args:
+      name: a name in `SCORES`.
+      like: gives the names and sizes of the factors.
+      latent: how many latents the noise has.
+      seed: the seed of NumPy's random state.
+
+    Returns:
+      Name -> `[perfect, chance]`.
     """
     score, (names, sizes, aside) = SCORES[name], (like.names, like.sizes, like.aside)
     path = _place([name, names, sizes, aside, latent, seed], score.function)
@@ -37,7 +46,7 @@ def perfect_and_chance(name: str, like: Representation, latent: int, seed: int) 
 
 
 def _read(path: Path, names: tuple[str, ...]) -> dict[str, list[float]] | None:
-    """The cached values, or None where they were not computed yet or cannot be read."""
+    """The cached values, or None if they were not computed yet or cannot be read."""
     try:
         kept = json.loads(path.read_text())
         values = {name: [float(value) for value in kept[name]] for name in names}
@@ -47,7 +56,7 @@ def _read(path: Path, names: tuple[str, ...]) -> dict[str, list[float]] | None:
 
 
 def _place(what: list, function: Callable) -> Path | None:
-    """A file named after what is computed and by which code; None for code without a source, as in a notebook."""
+    """A file named after what is computed and the code that does; None for code without a source, as in a notebook."""
     try:
         sources = [inspect.getsource(sys.modules[function.__module__])]
         sources += [path.read_text() for path in sorted(Path(table.__file__).parent.glob("*.py"))]

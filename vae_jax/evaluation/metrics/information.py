@@ -8,8 +8,8 @@ BINS = 20
 def mutual_information(codes: np.ndarray, factors: np.ndarray, *, bins: int = BINS) -> np.ndarray:
     """I(z_j; v_k) in nats of every latent and factor, `[latent, factors]`: plug-in estimates of binned codes.
 
-    Biased up by about (bins − 1)(values − 1)/(2n), 0.04 nats for 20 bins, 40 values and 10,000 examples; codes in
-    another order, which know nothing, have this bias and no more.
+    Biased upwards by about (bins − 1)(values − 1)/(2n), 0.04 nats for 20 bins, 40 values and 10,000 examples; shuffled
+    codes, which hold no information, have this bias alone.
 
     Args:
       codes: `[n, latent]`; each latent is cut into `bins` intervals of equal width between its extremes.
@@ -17,7 +17,7 @@ def mutual_information(codes: np.ndarray, factors: np.ndarray, *, bins: int = BI
       bins: 20 as in disentanglement_lib.
 
     Raises:
-      ValueError: not one row of codes for each row of factors; usually a transposed matrix.
+      ValueError: the rows of codes and factors do not match; usually a transposed matrix.
     """
     if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors):
         raise ValueError(

@@ -69,11 +69,11 @@ def _gains(mean: Array, log_var: Array, z: Array, values: Array) -> Array:
         away = (jnp.expand_dims(z, axes) - mean) * jnp.exp(-0.5 * log_var)
         each = -0.5 * (jnp.square(away) + log_var + LOG_2PI)
         top = each.max(axis=axes)
-        heights = jnp.exp(each - jnp.expand_dims(top, axes))  # of the nearest posterior 1: none is lost to underflow
+        heights = jnp.exp(each - jnp.expand_dims(top, axes))  # 1 for the nearest posterior: the mean cannot underflow
         whole = jnp.log(heights.mean(axis=axes))
 
         def given(k):
-            # The code's own posterior is among these; where it is not the nearest it may be tiny, never all of them.
+            # The code's own posterior is among these. Relative to the nearest they may be tiny, so in logarithms.
             of_value = lax.dynamic_index_in_dim(each, values[k], axis=k, keepdims=False)
             count = of_value.size // of_value.shape[-1]
             rest = tuple(range(factors))

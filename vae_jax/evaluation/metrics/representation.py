@@ -17,7 +17,7 @@ from vae_jax.progress import in_parts
 from vae_jax.training.recipe import Recipe
 
 CHUNK = 4096  # images on the device at a time
-CALL = 1000  # of those that are drawn
+CALL = 1000  # images at a time, of those that are drawn
 
 
 def represent(
@@ -72,7 +72,7 @@ def draw_codes(
 
 
 def _look_up(means: np.ndarray, factors: Factors, wanted: np.ndarray) -> np.ndarray:
-    """Codes of images with factors `[n, factors]`; any of the copies, the same ones for the same factors."""
+    """Codes of images with factors `[n, factors]`, each of a random copy; the same factors give the same copies."""
     place = np.ravel_multi_index(tuple(np.asarray(wanted).T), factors.sizes)
     random = np.random.RandomState(int(place.sum()) % 2**32)
     return means[place * factors.copies + random.randint(0, factors.copies, len(wanted))]

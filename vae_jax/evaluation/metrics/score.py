@@ -21,7 +21,7 @@ class Representation(NamedTuple):
       sizes: how many values each has, counted from 0.
       codes: factors `[n, factors]` -> codes `[n, latent]`, posterior means.
       posterior: a `Normal` of every example of the grid, leaves `[count, latent]`, the last factor varying fastest;
-        None where the code is a point.
+        None if the codes are points.
       aside: factors that the published `mig_chen` of this data set leaves out.
     """
 
@@ -48,8 +48,8 @@ class Score:
     Attributes:
       name: as reported.
       function: `(random, representation) -> [0, 1]`, or as many numbers as there are names.
-      slow: takes minutes on the grid of dSprites: computed only if named, and once.
-      also: the names of what it computes besides.
+      slow: whether it takes minutes on the grid of dSprites; then it is computed only if named, and only once.
+      also: the names of what else it computes.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Score:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of all that it computes."""
+        """The names of everything that it computes."""
         return self.name, *self.also
 
     def __call__(self, random: np.random.RandomState, representation: Representation) -> dict[str, float]:
@@ -78,15 +78,20 @@ SCORES = Registry("score", "vae_jax.evaluation.metrics", Score)
 
 
 def score_names() -> list[str]:
-    """The names of all that the scores compute, in the order of the table."""
+    """The names of everything that the scores compute, in the order of the table."""
     return [name for score in SCORES.values() for name in score.names]
 
 
 def perfect(names: tuple[str, ...], sizes: tuple[int, ...], aside: tuple[str, ...] = ()) -> Representation:
     """The code that is the factors themselves, each of mean 0 and variance 1.
 
-    A code of other spacing may score more where a score depends on it, as SAP and MIG do: this is one perfect code and
-    no bound. Its posteriors are a tenth as wide as the steps between values.
+    Scores that depend on the spacing of the values, such as SAP and MIG, may be higher for another perfect code: this
+    one is not a bound. Its posteriors are a tenth as wide as the steps between values.
+
+    Args:
+      names: the names of the factors.
+      sizes: how many values each has.
+      aside: factors that `mig_chen` leaves out.
     """
     counts = np.array(sizes)
     middle, deviation = (counts - 1) / 2, np.sqrt(np.maximum(counts**2 - 1, 1) / 12)
@@ -101,7 +106,15 @@ def perfect(names: tuple[str, ...], sizes: tuple[int, ...], aside: tuple[str, ..
 def noise(
     names: tuple[str, ...], sizes: tuple[int, ...], latent: int, seed: int = 0, aside: tuple[str, ...] = ()
 ) -> Representation:
-    """A code of `latent` standard normals, independent of the factors: its score is the chance level."""
+    """A code of `latent` standard normals, independent of the factors: its score is the chance level.
+
+    Args:
+      names: the names of the factors.
+      sizes: how many values each has.
+      latent: how many latents.
+      seed: the seed of NumPy's random state.
+      aside: factors that `mig_chen` leaves out.
+    """
     random = np.random.RandomState(seed)
     everywhere = random.randn(int(np.prod(sizes)), latent)
     return Representation(

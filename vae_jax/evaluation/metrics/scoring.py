@@ -48,7 +48,7 @@ def scores(
 
     Raises:
       ValueError: a name that is not in the table.
-      InputError: fewer than two factors, one of a single value, or codes that are not finite.
+      InputError: fewer than two factors, a factor with a single value, or codes that are not finite.
     """
     names = quick() if names is None else names
     unknown = [name for name in names if name not in SCORES]

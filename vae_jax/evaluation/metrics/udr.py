@@ -7,18 +7,18 @@ from typing import NamedTuple
 import numpy as np
 
 INFORMATIVE = 0.01  # nats of rate, above which a latent counts
-ROTATIONS = 2000  # that chance is the mean of
+ROTATIONS = 2000  # random rotations that chance is averaged over
 SHRINKAGE = 0.1  # the Lasso's α
 
 
 class Agreement(NamedTuple):
-    """UDR of each of several models, beside what it is by chance.
+    """UDR of each of several models, beside its chance level.
 
     Attributes:
       value: `[models]`, the median over the other models; NaN for fewer than two models, or without rates.
-      chance: `[models]`, the same of codes that share their information and nothing else: random rotations of one
+      chance: `[models]`, the same for codes that share their information and nothing else: random rotations of one
         code, with each model's own number of informative latents. It falls with that number: 0.66 for two latents,
-        0.37 for four, 0.19 for eight (Spearman).
+        0.38 for four, 0.19 for eight (Spearman).
       latents: `[models]`, how many latents of each are informative.
     """
 
@@ -43,7 +43,7 @@ def unsupervised_ranking(
 
     Args:
       codes: for each model, `[n, latent]`, posterior means of the same examples.
-      rates: for each model, `[latent]`, nats; NaN where they are not defined.
+      rates: for each model, `[latent]`, in nats; NaN if they are not defined.
       similarity: `spearman` or `lasso`.
 
     Raises:
@@ -69,9 +69,14 @@ def unsupervised_ranking(
 
 @lru_cache(maxsize=256)
 def chance_agreement(latents: int, others: int, similarity: str) -> float:
-    """UDR_ij of random rotations of one normal code, of which each model has as many coordinates as it has latents.
+    """UDR_ij of random rotations of one normal code, with as many coordinates for each model as it has latents.
 
-    Two rotations of a normal code correlate as a rotation matrix does, from which both similarities follow.
+    The correlations between two rotations of a normal code are a rotation matrix, from which both similarities follow.
+
+    Args:
+      latents: how many latents one model uses.
+      others: how many the other uses.
+      similarity: `spearman` or `lasso`.
     """
     random, size = np.random.RandomState(0), max(latents, others)
     of_correlation = {
@@ -106,7 +111,7 @@ def _standard(code: np.ndarray) -> np.ndarray:
 
 
 def _pairing(matrix: np.ndarray) -> float:
-    """UDR_ij of `[latents of one, latents of the other]`; 0 where one of them uses no latent."""
+    """UDR_ij of `[latents of one, latents of the other]`; 0 if one of them uses no latent."""
     if not matrix.size:
         return 0.0
     shares = [matrix.max(axis=axis) ** 2 / np.maximum(matrix.sum(axis=axis), 1e-12) for axis in (0, 1)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jax.typing import ArrayLike
 
-BINS = 50  # of a latent, with as many examples in each
+BINS = 50  # of each latent, with equally many examples in each
 FOLLOWED = 0.5  # the share of a factor's variance from which a latent is said to follow it
 
 
@@ -50,7 +50,7 @@ def variance_explained(factors: ArrayLike, codes: ArrayLike) -> np.ndarray:
 
 
 def followed(names: Sequence[str], explained: ArrayLike) -> list[tuple[str, float]]:
-    """For each latent the factor that it explains most of, in words, and its R²; no name below one half.
+    """For each latent, the factor that it explains most of, in words ("" below one half), and its R².
 
     Args:
       names: those of the factors.

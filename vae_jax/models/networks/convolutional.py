@@ -7,7 +7,7 @@ that often is padded with zeros to the next size that can (105 to 112), and crop
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -101,8 +101,9 @@ class ConvDecoder(nn.Module):
         h = h.reshape(*grid, CHANNELS).transpose(2, 0, 1)
         for _ in range(halvings - 1):
             h = relu(Strided(CHANNELS, upwards=True, kernel_init=self.kernel_init)(h))
-        inits: Any = {"kernel_init": self.output_kernel or self.kernel_init, "bias_init": self.output_bias}
-        h = Strided(channels, upwards=True, name="likelihood", **inits)(h)
+        kernel_init = self.output_kernel or self.kernel_init
+        last = Strided(channels, upwards=True, name="likelihood", kernel_init=kernel_init, bias_init=self.output_bias)
+        h = last(h)
         return h[:, top : top + height, left : left + width].transpose(1, 2, 0)
 
 
@@ -117,9 +118,15 @@ def conv(config: NetworkConfig) -> tuple[nn.Module, nn.Module]:
         raise InputError(
             f"the conv networks need images [height, width, channels]; got {config.shape}. Use `model=dense`."
         )
-    shared: Any = {"classes": config.classes, "kernel_init": config.kernel_init}
-    last: Any = {"output_bias": config.output_bias, "output_kernel": config.output_kernel}
-    return (
-        ConvEncoder(config.latent, config.hidden, numbers=config.numbers, **shared),
-        ConvDecoder(config.decoded, config.hidden[::-1], **last, **shared),
+    encoder = ConvEncoder(
+        config.latent, config.hidden, numbers=config.numbers, classes=config.classes, kernel_init=config.kernel_init
     )
+    decoder = ConvDecoder(
+        config.decoded,
+        config.hidden[::-1],
+        classes=config.classes,
+        kernel_init=config.kernel_init,
+        output_bias=config.output_bias,
+        output_kernel=config.output_kernel,
+    )
+    return encoder, decoder

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -73,12 +72,18 @@ class DenseDecoder(nn.Module):
 @NETWORKS.register("dense", hidden=(400,))
 def dense(config: NetworkConfig) -> tuple[nn.Module, nn.Module]:
     """Fully connected, ReLU; `--hidden 500 500` from the image inwards, mirrored in the decoder."""
-    shared: Any = {"classes": config.classes, "kernel_init": config.kernel_init}
-    last: Any = {"output_bias": config.output_bias, "output_kernel": config.output_kernel}
-    return (
-        DenseEncoder(config.latent, config.hidden, numbers=config.numbers, **shared),
-        DenseDecoder(config.decoded, config.hidden[::-1], **last, **shared),
+    encoder = DenseEncoder(
+        config.latent, config.hidden, numbers=config.numbers, classes=config.classes, kernel_init=config.kernel_init
     )
+    decoder = DenseDecoder(
+        config.decoded,
+        config.hidden[::-1],
+        classes=config.classes,
+        kernel_init=config.kernel_init,
+        output_bias=config.output_bias,
+        output_kernel=config.output_kernel,
+    )
+    return encoder, decoder
 
 
 @NETWORKS.register("linear", hidden=())

@@ -1,4 +1,4 @@
-"""Building the parts of a run from what was chosen, and from its data or, without them, from what is stored of them."""
+"""Building the parts of a run from what was chosen, and from its data or, without them, what is stored about them."""
 
 import math
 import sys
@@ -30,18 +30,18 @@ from vae_jax.training.memory import expect_to_fit
 from vae_jax.training.recipe import Recipe, leaves_of
 from vae_jax.training.schedules import HORIZON
 
-LOOKED_AT, TOGETHER = 5000, 250  # examples, to start a model at
+LOOKED_AT, TOGETHER = 5000, 250  # examples that moments are taken of, and how many at a time
 STEPS = 2**31  # a state counts its steps in 32 bits
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What is kept of a model's data beside its checkpoints, for when the data are not there.
+    """What is stored about a model's data beside its checkpoints, so that the model can be used without them.
 
     Attributes:
       description: of the data.
       fingerprint: SHA-256 of the data, and of how they were split.
-      likelihood: the likelihood's own numbers, as the data have started it; log σ² is learned as an offset to one.
+      likelihood: the likelihood's own numbers as initialised from the data; a learned log σ² is an offset to one.
     """
 
     description: Description
@@ -49,7 +49,7 @@ class Stored:
     likelihood: Mapping[str, float]
 
     def as_json(self) -> dict[str, Any]:
-        """All of it in a form that JSON holds exactly."""
+        """All of it, in a form that JSON holds exactly."""
         return {
             "data": self.description.as_json(),
             "fingerprint": self.fingerprint,
@@ -58,10 +58,10 @@ class Stored:
 
 
 def stored_of(values: Mapping[str, Any]) -> Stored:
-    """What `Stored.as_json` gave.
+    """The inverse of `Stored.as_json`.
 
     Raises:
-      InputError: it did not give that.
+      InputError: the values are not what it returned.
     """
     try:
         likelihood = {str(name): float(value) for name, value in values["likelihood"].items()}
@@ -73,7 +73,7 @@ def stored_of(values: Mapping[str, Any]) -> Stored:
 
 
 def stored(experiment: Experiment) -> Stored:
-    """What is to be kept of an experiment's data."""
+    """What to store about an experiment's data."""
     likelihood = experiment.recipe.model.likelihood
     numbers = likelihood.settings() if isinstance(likelihood, Likelihood) else {}
     return Stored(experiment.description, experiment.about["data"], numbers)
@@ -83,9 +83,9 @@ def build(config: Config | Resolved, kept: Stored | None = None, *, data: str | 
     """Put the parts of a run together.
 
     Args:
-      config: flags, or what they choose.
-      kept: what is stored of the data of a trained model. They are loaded when they are first asked for, and
-        standardised by its units.
+      config: flags, or what they resolve to.
+      kept: what is stored about the data of a trained model; the data are then loaded only when they are first used,
+        and standardised by the model's units.
       data: where they are now, as `--data` takes it; by default where they were.
 
     Raises:
@@ -178,7 +178,7 @@ def moments(data: Examples, preprocess: Preprocess) -> tuple[np.ndarray, np.ndar
 
 
 def lengths(chosen: Resolved, in_epoch: int, epochs: int) -> dict[str, float]:
-    """Hyperparameters in steps, from what flags say in epochs or of the whole run.
+    """Hyperparameters in steps, from flags that are in epochs or relative to the whole run.
 
     Args:
       chosen: what the flags choose.
@@ -186,7 +186,8 @@ def lengths(chosen: Resolved, in_epoch: int, epochs: int) -> dict[str, float]:
       epochs: how many there are.
 
     Raises:
-      InputError: a β that rises, for a loss whose β does not.
+      InputError: flags that make β rise for a loss whose β does not; a rise of less than one step, or longer than its
+        cycle; or more steps to accumulate than the run has.
     """
     config, steps = chosen.config, {}
     if chosen.schedule.ends:
@@ -227,14 +228,14 @@ def _with_settings(likelihood: Likelihood, numbers: Mapping[str, float]) -> Like
 
 
 def _bounds(described: Description, likelihood: Likelihood) -> tuple[float, float]:
-    """Between which numbers an example may lie."""
+    """The least and the largest value that an example may have."""
     if not described.images and likelihood.support in (Support.REAL, Support.COUNTS):
         return 0.0 if likelihood.support is Support.COUNTS else -math.inf, math.inf
     return 0.0, math.inf if likelihood.support is Support.COUNTS else 1.0
 
 
 def _data_again(chosen: Resolved, kept: Stored, data: str | None) -> Dataset:
-    """The data of a trained model, from where they were or are said to be now.
+    """The data of a trained model, from `data` or, if that is None, from where they were.
 
     Raises:
       InputError: they are not there, or what is there does not fit the model.
@@ -267,12 +268,13 @@ def _data_for(chosen: Resolved, *, standardise: Any = None) -> tuple[Dataset, De
     """The data as the likelihood takes them, and their description.
 
     Raises:
-      InputError: values that it gives no probability to, or rows that cannot be standardised.
+      InputError: values to which the likelihood gives no probability, or rows that cannot be standardised.
     """
     config = chosen.config
-    how: Any = {"size": config.size, "skip_broken": config.skip_broken}
     standardise = config.standardise if standardise is None else standardise
-    dataset = load(config.data, config.manual_dir, standardise=standardise, **how)
+    dataset = load(
+        config.data, config.manual_dir, standardise=standardise, size=config.size, skip_broken=config.skip_broken
+    )
     support = chosen.likelihood.support
     if support is Support.COUNTS:
         dataset = as_counts(dataset)

@@ -1,4 +1,4 @@
-"""What a configuration trains, in cells: what cannot share a compiled program runs one after another.
+"""What a configuration trains, as cells: each shares one compiled program, and they are trained one after another.
 
 A run is a sweep of one cell with one member.
 """

@@ -13,13 +13,13 @@ from vae_jax.runs.configuration.flags import DataFlags, DeviceFlags, ModelFlags,
 
 
 class Kind(NamedTuple):
-    """What a run and a sweep differ in; all else is one code, a run being a population of one.
+    """How a run and a sweep differ; all other code is the same, as a run is a population of one.
 
     Attributes:
       word: what it is called.
       script: the command that trains it.
-      names_models: whether its rows and files say which model they are of.
-      keeps_results: whether the results of each model are kept beside its checkpoint, so that it is finished then.
+      names_models: whether its rows and files say which model they belong to.
+      keeps_results: whether the results of each model are stored beside its checkpoint, which marks it as finished.
     """
 
     word: str
@@ -102,7 +102,7 @@ def as_config(values: Mapping[str, Any], kind: type[Config], origin: str) -> Con
 
 
 def typed(value: Any, hint: Any, origin: str) -> Any:
-    """A value of JSON as one of `hint`: a scalar, a path, a tuple of scalars, or None where that is allowed.
+    """A value of JSON as one of `hint`: a scalar, a path, a tuple of scalars, or None if that is allowed.
 
     Args:
       value: as `json.load` gives it.

@@ -1,4 +1,4 @@
-"""A configuration, resolved: every name looked up and every number checked, once, into one object that all share."""
+"""A configuration, resolved: every name is looked up and every number checked once, for one object that all share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from vae_jax.training.optimizers import OPTIMIZERS, Optimizer
 from vae_jax.training.recipe import OPTIONAL
 from vae_jax.training.schedules import SCHEDULES, Schedule
 
-# Flags that choose from a registry, and flags that are sizes. Both are compiled in: a sweep takes them one by one.
+# Flags that choose from a registry, and flags that are sizes. Both are compiled in: a sweep trains them one by one.
 CHOICES: dict[str, Registry] = {
     "preprocess": PREPROCESS,
     "loss": LOSSES,
@@ -107,23 +107,23 @@ class Resolved:
 
     @property
     def free(self) -> tuple[str, ...]:
-        """The flags that may differ when it goes on: the length too, unless what is trained depends on it."""
+        """The flags that may differ on resumption; for a run also its length, unless what is trained depends on it."""
         if self.kind.names_models:
             return (*FREE, *VARIED)
         return FREE if self.depends_on_length else (*FREE, *LENGTH)
 
     @property
     def lasting(self) -> dict[str, Any]:
-        """What may not differ, in the form in which it is read back from JSON."""
+        """The flags that may not differ on resumption, in the form in which they are read back from JSON."""
         free = self.free
         return {name: value for name, value in as_json(self.config).items() if name not in free}
 
     def into(self, out: Path) -> "Resolved":
-        """The same, with its results in a folder."""
+        """The same configuration, with its results in the folder `out`."""
         return replace(self, config=replace(self.config, out=out))
 
     def with_choices(self, choices: Mapping[str, Any]) -> "Resolved":
-        """The same with other choices, as of a cell of a sweep."""
+        """The same configuration with other choices, such as those of a cell of a sweep."""
         return resolve(replace(self.config, **choices)) if choices else self
 
     def number(self, name: str, value: float | str, given: str) -> float | int:
@@ -141,7 +141,7 @@ class Resolved:
 
 
 def resolve(config: Config | Resolved) -> Resolved:
-    """Look up what a configuration chooses, and check all that can be checked before data are loaded.
+    """Look up what a configuration chooses, and check everything that can be checked before data are loaded.
 
     Raises:
       InputError: an unknown name, a number out of its range, or choices that do not go together.

@@ -1,1 +1,1 @@
-"""The process that a run lives in: its signals, its threads, the other processes of its job, where else metrics go."""
+"""The process of a run: its signals, its threads, the other processes of its job, and trackers of its metrics."""

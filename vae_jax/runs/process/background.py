@@ -1,4 +1,4 @@
-"""Work beside training, on a thread of its own: pictures are drawn and checkpoints written as the devices train on."""
+"""Work on a thread beside training: pictures are drawn and checkpoints written while the devices train on."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,14 +9,14 @@ PENDING = 8  # pieces of work that may wait; with more, training waits for them
 
 
 class Background:
-    """Does one piece of work after another, in the order given, and all of it by the end of the `with` block.
+    """Does pieces of work one after another, in the order given, and finishes by the end of the `with` block.
 
-    What a piece raises is raised by the next call, or by the end of the block, unless that ends with another error.
+    What a piece raises is raised by the next call, or at the end of the block, unless that ends with another error.
 
     Args:
-      name: of its thread.
-      needed: whether what is left is done all the same where the block ends with an error. A piece that has begun is
-        always waited for: what it writes to belongs to the block.
+      name: the name of its thread.
+      needed: whether pending pieces are still done if the block ends with an error. A piece that has begun is always
+        waited for, since what it writes to belongs to the block.
     """
 
     def __init__(self, name: str, *, needed: bool):
@@ -35,11 +35,20 @@ class Background:
             self._thread.shutdown(cancel_futures=not self._needed)
 
     def __call__(self, function: Callable, *args: Any, **options: Any) -> None:
-        """Have `function(*args, **options)` called. Its arguments must not change from here on."""
+        """Queue a call of `function(*args, **options)`; waits while too many are pending.
+
+        Args:
+          function: what to call.
+          args: its arguments, which must not change from here on.
+          options: its keyword arguments, likewise.
+
+        Raises:
+          Exception: whatever an earlier piece raised.
+        """
         self.wait(PENDING - 1)
         self._pending.append(self._thread.submit(function, *args, **options))
 
     def wait(self, left: int = 0) -> None:
-        """Wait until no more than so many pieces are left, and raise what those that are done have raised."""
+        """Wait until at most `left` pieces are pending, and raise what finished ones have raised."""
         while self._pending and (len(self._pending) > left or self._pending[0].done()):
             self._pending.popleft().result()

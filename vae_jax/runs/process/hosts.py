@@ -1,4 +1,4 @@
-"""Several processes on one population: joining under `jax.distributed`, agreeing on values, losing one another."""
+"""Several processes on one population: joining under `jax.distributed`, agreeing on values, losing a process."""
 
 import ctypes
 import os
@@ -48,21 +48,21 @@ def joined() -> bool:
 
 
 def is_loss(error: Exception) -> bool:
-    """Whether an error is that another process is not there any more: of the network, or of JAX's own service."""
+    """Whether an error means that another process is gone, as told by the network or by JAX's own service."""
     signs = ("Gloo", "NCCL", "UNAVAILABLE", "Connection closed", "Socket closed", "distributed service")
     return joined() and any(sign in str(error) for sign in signs)
 
 
 def leave() -> None:
-    """End this process as one that lost another: one line, and no waiting for those who are gone."""
+    """End this process because another was lost: print one line, and wait for none of the others."""
     os.write(2, f"error: {LOST}\n".encode())
     os._exit(1)
 
 
 def _answer_aborts() -> None:
-    """Where JAX's service notices before a collective does, it aborts the process from a thread of its own.
+    """Call `leave` on SIGABRT: if JAX's service notices a loss before a collective does, it aborts from its own thread.
 
-    Only a handler of C is called then; Python's would wait for the main thread.
+    Only a C handler is called then; a Python handler would wait for the main thread.
     """
     if os.name == "posix":
         libc: Any = ctypes.CDLL(None)

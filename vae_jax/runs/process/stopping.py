@@ -1,9 +1,9 @@
 """SIGTERM and Ctrl-C: a command ends within seconds, whatever it is doing, and its newest whole state is kept.
 
-A signal is a request first: training sees it after every epoch, saves, and ends. Whatever takes longer, such as a
-compilation, is cut off after a grace. Nothing is lost by that but the time since the last checkpoint: files are written
-whole or not at all, and a resumed run comes to the same bytes. The exit status is 128 + the signal, as in a shell: 143
-for SIGTERM, 130 for Ctrl-C. A second signal ends the command at once.
+A signal is a request at first: training checks for it after every epoch, saves, and ends. Anything that takes longer,
+such as a compilation, is cut off after a grace period. This loses only the time since the last checkpoint: files are
+written whole or not at all, and a resumed run arrives at the same bytes. The exit status is 128 + the signal, as in a
+shell: 143 for SIGTERM, 130 for Ctrl-C. A second signal ends the command at once.
 """
 
 import os
@@ -20,7 +20,7 @@ _asked = threading.Event()
 
 
 class Stopped(Exception):
-    """Training ended because it was asked to; the message says where it stands."""
+    """Training ended because it was asked to; the message says how far it got."""
 
 
 def asked() -> bool:
@@ -32,10 +32,10 @@ def asked() -> bool:
 def listening() -> Iterator[None]:
     """Answer the signals while the block runs, and raise `SystemExit` with the status if it was stopped.
 
-    Only the main thread may listen; elsewhere the block just runs.
+    Only the main thread may listen; in any other, the block just runs.
 
-    Python runs its handlers between two of its own instructions, which a compilation may be minutes away from. So a
-    thread waits for the byte that the interpreter writes as the signal arrives.
+    Python runs signal handlers only between its own instructions, and during a compilation the next one may be minutes
+    away. So a thread waits for the byte that the interpreter writes when a signal arrives.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -57,13 +57,13 @@ def listening() -> Iterator[None]:
         signal.set_wakeup_fd(descriptor)
         for number, handler in zip(SIGNALS, previous, strict=True):
             signal.signal(number, handler)
-        send.close()  # the watcher reads the end and ends
+        send.close()  # the watcher reads the end of the stream and returns
         watcher.join()
         receive.close()
 
 
 def _watch(receive: socket.socket, received: list[int]) -> None:
-    """Wait for a signal; then for a second one, the end of the block, or the end of the grace."""
+    """Wait for a signal; then for a second one, the end of the block, or the end of the grace period."""
     while True:
         try:
             byte = receive.recv(1)

@@ -1,7 +1,7 @@
-"""Where else metrics go than into the folder: the table that `--tracker` chooses from.
+"""Where metrics go besides the folder of a run: the table that `--tracker` chooses from.
 
-A new one is a class with `@register`, here or in a new file of this folder. It loads its package
-when it is made.
+A new one is a class with `@register`, here or in a new file of this folder. It imports its package when it is
+constructed.
 """
 
 import importlib
@@ -17,22 +17,22 @@ from vae_jax.registry import Registry
 
 
 class Tracker(Protocol):
-    """What a tracker is made with, and what it does.
+    """What a tracker provides.
 
     Attributes:
-      package: the package that it loads.
+      package: the package that it imports.
     """
 
     package: ClassVar[str]
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """For the run or sweep in a folder, with the flags it was started with."""
+        """Start tracking the run or sweep in `folder`, which was started with the flags in `config`."""
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Finite numbers at a step, by names such as `rate/validation`; of a sweep, `MODEL/rate/validation`."""
+        """Record finite numbers at a step, by names such as `rate/validation`; in a sweep, `MODEL/rate/validation`."""
 
     def close(self) -> None:
-        """After the last."""
+        """Finish, after the last `log`."""
 
 
 TRACKERS: Registry[type[Tracker], []] = Registry("tracker", "vae_jax.runs.process")
@@ -40,7 +40,7 @@ TRACKERS: Registry[type[Tracker], []] = Registry("tracker", "vae_jax.runs.proces
 
 @TRACKERS.register("wandb")
 class WeightsAndBiases:
-    """Weights & Biases; `WANDB_MODE=offline` keeps all on this machine, in the folder."""
+    """Weights & Biases; `WANDB_MODE=offline` keeps everything on this machine, in the folder."""
 
     package = "wandb"
 
@@ -79,7 +79,7 @@ class MLflow:
 
 
 class Trackers:
-    """Several trackers. One that fails says so once and is left out from then on: training goes on.
+    """Several trackers. One that fails is reported once and left out from then on; training goes on.
 
     Args:
       names: in `TRACKERS`.
@@ -100,7 +100,7 @@ class Trackers:
                 raise InputError(f"--tracker {name} could not be started ({first_line(error)}).") from error
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """A row of `metrics.jsonl`."""
+        """Log a row of `metrics.jsonl`."""
         prefix = f"{row['model']}/" if "model" in row else ""
         numbers = {
             f"{prefix}{metric}/{part}": value
@@ -112,14 +112,14 @@ class Trackers:
         self._each(lambda tracker: tracker.log(row["step"], numbers))
 
     def close(self) -> None:
-        """After the last row."""
+        """Close them all, after the last row."""
         self._each(lambda tracker: tracker.close())
 
     def _each(self, act: Callable[[Tracker], None]) -> None:
         for name, tracker in list(self._trackers.items()):
             try:
                 act(tracker)
-            except Exception as error:  # a server out of reach is no reason to lose a run
+            except Exception as error:  # an unreachable server must not end a run
                 print(f"--tracker {name} failed ({first_line(error)}) and is left out now.", file=sys.stderr)
                 del self._trackers[name]
 

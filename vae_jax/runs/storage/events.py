@@ -1,8 +1,8 @@
-"""TensorBoard events: the rows of `metrics.jsonl` once more, a file for each model.
+"""TensorBoard events: the rows of `metrics.jsonl` again, in a file for each model.
 
-They are appended as they come, each in its place on disk before the next step: no thread that a full disk could stop,
-no file held open for each of a thousand models. The few fields of an event are encoded here, since the packages that
-could do so load PyTorch or TensorFlow where they are installed, seconds before the first epoch.
+Each row is written at once, without a thread that a full disk could stop or a file held open for each of a thousand
+models. The few fields of an event are encoded here, since the packages that could do so import PyTorch or TensorFlow if
+these are installed, which takes seconds.
 """
 
 import math
@@ -18,7 +18,7 @@ class Events:
     """The events in a folder.
 
     Args:
-      folder: a folder for each model is made in it; a run has one, without a name.
+      folder: gets a folder for each model of a sweep; the events of a run lie in it directly.
     """
 
     def __init__(self, folder: Path):
@@ -33,7 +33,7 @@ class Events:
             sink.write((_first() if new else b"") + _event(row))
 
     def rewrite(self, rows: Iterable[Mapping[str, Any]], models: Iterable[str]) -> None:
-        """Have the events of some models say what the rows say, and no more: as a resumed run begins."""
+        """Replace the events of some models by those of the rows, when a run is resumed."""
         models = set(models)
         for model in models:
             self._file(model).unlink(missing_ok=True)
@@ -62,7 +62,7 @@ def _scalars(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 # TensorFlow's record format holds an event as its length and its bytes, each with a checksum. The bytes are those of
-# its `event.proto`, in protocol buffers' encoding: each field is its number and its kind, and then its value.
+# its `event.proto`, in the encoding of protocol buffers: each field is its number and wire type, then its value.
 
 
 def _record(event: bytes) -> bytes:
@@ -88,7 +88,7 @@ def _text(field: int, text: str) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; the eighth says that more follow."""
+    """Seven bits a byte, the lowest first; the eighth bit says that more bytes follow."""
     parts = []
     while value > 127:
         parts.append(value & 127 | 128)
@@ -97,7 +97,7 @@ def _varint(value: int) -> bytes:
 
 
 def _checksum(data: bytes) -> bytes:
-    """CRC-32C, turned and shifted as the format has it."""
+    """CRC-32C, rotated and offset as the format requires."""
     table, crc = _table(), 0xFFFFFFFF
     for byte in data:
         crc = table[(crc ^ byte) & 255] ^ crc >> 8

@@ -15,7 +15,7 @@ from vae_jax.runs.configuration.resolved import Resolved, resolve
 from vae_jax.runs.process import hosts
 from vae_jax.runs.process.trackers import Trackers
 from vae_jax.runs.storage.events import Events
-from vae_jax.runs.storage.rows import Rows
+from vae_jax.runs.storage.rows import Row, Rows
 from vae_jax.writing import write_json
 
 FORMAT = 2  # of a folder; version 0.1 wrote none
@@ -24,11 +24,11 @@ FORMAT = 2  # of a folder; version 0.1 wrote none
 class RunFolder:
     """`config.json`, `metrics.jsonl`, `summary.json` and TensorBoard events in one folder, locked until it is closed.
 
-    Of several processes, only the first writes. The lock is the system's, so that of a process that died is free.
+    Of several processes, only the first writes. The lock is the operating system's, so a process that dies releases it.
 
     Args:
       path: created if missing.
-      config: the flags of the run or sweep, or what they choose.
+      config: the flags of the run or sweep, or what they resolve to.
 
     Raises:
       InputError: the folder cannot be written, another process is writing there, or it holds a run already (without
@@ -58,13 +58,13 @@ class RunFolder:
         self.close()
 
     def close(self) -> None:
-        """Let others write here."""
+        """Close the trackers, and let others write here."""
         if self._trackers:
             self._trackers.close()
         if self._lock:
             self._lock.release()
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """The rows written so far."""
         return self._rows.read()
 
@@ -74,7 +74,7 @@ class RunFolder:
         Args:
           models: those that are going to be trained.
           done: the epoch that they go on from.
-          written: what `written` said then; None if nothing was.
+          written: what `written` returned then; None if nothing was written.
 
         Raises:
           InputError: a row that no command wrote.
@@ -104,11 +104,11 @@ class RunFolder:
                 self._trackers.append(row)
 
     def written(self) -> dict[str, Any]:
-        """Count and checksum of the rows of the models in training, which are on disk by then."""
+        """Count and checksum of the rows of the models in training, which are on disk when it returns."""
         return self._rows.written()
 
     def summary(self) -> dict[str, Any]:
-        """What an earlier command summarised; empty if none did."""
+        """The summary that an earlier command wrote; empty if there is none."""
         try:
             return dict(json_of(self.path / "summary.json"))
         except (OSError, InputError, TypeError, ValueError):
@@ -199,10 +199,10 @@ def read_config(path: Path) -> Config:
 
 
 def json_of(path: Path, most: int = 1_000_000) -> Any:
-    """The content of a JSON file that may be anybody's.
+    """The content of a JSON file, which need not be one of ours.
 
     Raises:
-      InputError: it is no JSON, or longer than a configuration.
+      InputError: it is not JSON, or longer than `most` bytes.
       OSError: it cannot be read.
     """
     try:
@@ -234,7 +234,7 @@ def expect_format(path: Path, found: Any) -> None:
 
 
 def default_folder(config: Config, kind: str) -> Path:
-    """`runs/DATA-KIND`, with DATA's letters that a path of a checkpoint may have."""
+    """`runs/DATA-KIND`; characters of DATA that the path of a checkpoint may not have become `-`."""
     path = Path(config.data)
     name = path.resolve().name if path.is_dir() else path.stem
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-") or "data"

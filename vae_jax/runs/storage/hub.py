@@ -18,7 +18,7 @@ def push(folder: Path, repository: str, *, private: bool = True) -> str:
       private: whether only its owner sees it.
 
     Returns:
-      What `vae_jax.load` takes to have it back.
+      What to pass to `vae_jax.load` to read it back.
 
     Raises:
       InputError: the package is not installed, or the Hub refuses or cannot be reached.

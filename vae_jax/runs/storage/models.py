@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from vae_jax.errors import InputError
-from vae_jax.evaluation.populations import Row
+from vae_jax.evaluation.populations import ModelResult
 from vae_jax.keys import Keys
 from vae_jax.runs.configuration.building import build
 from vae_jax.runs.configuration.config import Config
@@ -29,7 +29,7 @@ def load(folder: str | Path, *, data: str | Path | None = None, **which: Any) ->
         model.decode(model.encode(x).mean)
 
     Args:
-      folder: the `--out` of `train.py` or `sweep.py`; or `hf:user/name`, where `export.py --push` has put it.
+      folder: the `--out` of `train.py` or `sweep.py`; or `hf:user/name`, as uploaded by `export.py --push`.
       data: where its data are now, as `--data` takes it, if not where they were. They are loaded when `model.data` is
         first used.
       which: the model of a sweep, as in `beta=4.0, seed=0`; the first that matches is taken.
@@ -38,8 +38,8 @@ def load(folder: str | Path, *, data: str | Path | None = None, **which: Any) ->
       The model after its last checkpoint, with its row of results.
 
     Raises:
-      InputError: nothing was trained there, or no such model is there; or, for a folder of version 0.2, which does not
-        say what a model needs of its data, these cannot be loaded.
+      InputError: nothing was trained there, or no model matches; or the folder is of version 0.2, which does not store
+        what a model needs to know of its data, and the data cannot be loaded.
     """
     if str(folder).startswith(HUB):
         folder = pull(str(folder).removeprefix(HUB))
@@ -74,7 +74,7 @@ class Models:
       data: where their data are now, if not where they were.
 
     Raises:
-      InputError: neither is there.
+      InputError: the folder holds neither.
     """
 
     def __init__(self, folder: Path, *, data: str | Path | None = None):
@@ -85,19 +85,23 @@ class Models:
         self._built: dict[str, Experiment] = {}
         self._restored: dict[Path, tuple[int, dict[str, Any]]] = {}
 
-    def rows(self) -> Iterator[tuple[Row, _At]]:
+    def rows(self) -> Iterator[tuple[ModelResult, _At]]:
         """The row of every finished model of a sweep, or of a run that has a checkpoint, and where the model is."""
         for part in self.parts:
             if self.config.kind.keeps_results:
                 yield from ((row, _At(part, index)) for index, row in enumerate(part.rows or []))
             elif part.store.steps():
-                yield dict(part.runs[0]), _At(part, 0)
+                yield ModelResult.of(part.runs[0]), _At(part, 0)
 
-    def read(self, row: Row, at: _At) -> Trained:
-        """One model of `rows`."""
+    def read(self, row: ModelResult, at: _At) -> Trained:
+        """One model of `rows`.
+
+        Raises:
+          InputError: its checkpoint is not whole, or the data that it needs cannot be loaded.
+        """
         experiment = self._experiment(at.part)
         numbers = {name: row[name] for name in experiment.hyper if name in row}
-        experiment = replace(experiment, hyper=leaves_of(experiment.recipe, numbers), keys=Keys(int(row["seed"])))
+        experiment = replace(experiment, hyper=leaves_of(experiment.recipe, numbers), keys=Keys(row.seed))
         epoch, tree = self._restore(at.part, experiment)
         if at.part.epoch not in (None, epoch):
             raise InputError(
@@ -130,7 +134,7 @@ class Models:
 
 
 def params_of(tree: dict[str, Any]) -> Any:
-    """The parameters to use of a checkpoint: of the best epoch, or of the last."""
+    """The parameters of a checkpoint to use: those of the best epoch if it has one, else of the last."""
     last = tree["states"].evaluated
     if "best" not in tree:
         return last

@@ -1,11 +1,12 @@
 """The parts of a run: members that are trained together and stay together on disk.
 
-Regrouped, members that run side by side in one program may change in the last bit.
+If they were regrouped, members that run side by side in one program might change in the last bit.
 """
 
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import jax
 import numpy as np
 
 from vae_jax.errors import InputError
-from vae_jax.evaluation.populations import Row
+from vae_jax.evaluation.populations import ModelResult
 from vae_jax.runs.configuration.building import Stored, stored_of
 from vae_jax.runs.configuration.cells import Cell
 from vae_jax.runs.process import hosts
@@ -38,14 +39,14 @@ class Part:
       runs: the members.
       path: their own folder, with `part.json` and the checkpoints.
       rows: their results, once they are trained.
-      epoch: of the checkpoint that the results are of.
-      stored: what is kept of the data, in `model.json`; None where that is not there, as in folders of version 0.2.
+      epoch: that of the checkpoint that the results belong to.
+      stored: what is stored about the data, in `model.json`; None if that is missing, as in folders of version 0.2.
     """
 
     choices: dict[str, Any]
     runs: list[Run]
     path: Path
-    rows: list[Row] | None = None
+    rows: list[ModelResult] | None = None
     epoch: int | None = None
     stored: Stored | None = None
 
@@ -64,14 +65,14 @@ class Part:
                 write_sealed(self.path / MODEL, self.stored.as_json())
         hosts.wait(f"written {self.path.name}")
 
-    def finish(self, rows: list[Row], epoch: int) -> None:
-        """Keep the results of an epoch in the form in which they are read back: what is not defined is None."""
+    def finish(self, rows: Sequence[ModelResult], epoch: int) -> None:
+        """Store the results of an epoch, in the form in which they are read back: what is not defined is None."""
         self.epoch = epoch
-        self.rows = json.loads(json.dumps(plain(rows)))
+        self.rows = [ModelResult.of(row) for row in json.loads(json.dumps(plain(rows)))]
         self.write()
 
     def is_finished(self) -> bool:
-        """Whether it has results, and the checkpoint that they are of is whole. Where it is not, that is said."""
+        """Whether it has results whose checkpoint is whole; prints a line if the checkpoint is not."""
         if self.rows is None or self.epoch is None:
             return False
         wrong = hosts.agree(len(self.store.verify(self.epoch)))
@@ -88,7 +89,7 @@ def read_parts(folder: Path, choices: dict[str, Any] | None = None) -> list[Part
     """The parts in a run's `checkpoints` folder, of one cell or of all.
 
     Raises:
-      InputError: a `part.json` that is not as a command wrote it.
+      InputError: a `part.json` that is not what a command wrote.
     """
     parts = map(_read_part, sorted(folder.glob("*/part.json")))
     return [part for part in parts if choices is None or part.choices == choices]
@@ -101,7 +102,7 @@ def _read_part(path: Path) -> Part:
             dict(content["choices"]),
             [dict(run) for run in content["members"]],
             path.parent,
-            content["results"],
+            None if content["results"] is None else [ModelResult.of(row) for row in content["results"]],
             content["epoch"],
             _read_stored(path.parent / MODEL),
         )
@@ -115,7 +116,7 @@ def _read_part(path: Path) -> Part:
 
 
 def _read_stored(path: Path) -> Stored | None:
-    """What is kept of the data; None where it is not there, or damaged, which is said."""
+    """What is stored about the data; None if it is missing, or damaged, which prints a line."""
     if not path.exists():
         return None
     try:
@@ -126,10 +127,16 @@ def _read_stored(path: Path) -> Stored | None:
 
 
 def parts_of(folder: Path, cell: Cell, devices: tuple[Any, ...], chunk: int | None) -> list[Part]:
-    """The parts of a cell: those on disk, and what is still to be trained in as few more as memory allows.
+    """The parts of a cell: those on disk, and as few more as memory allows for the members still to be trained.
 
-    What a part holds is known from the name of its folder too: with a damaged `part.json` it is still to be trained,
-    from its last checkpoint where the rest is divided as before.
+    The name of a part's folder is a digest of its members: with a damaged `part.json`, they are trained again, from the
+    part's last checkpoint if the members on hand are divided as before.
+
+    Args:
+      folder: a run's `checkpoints`.
+      cell: what to train.
+      devices: those that train.
+      chunk: members trained at a time; None for as many as fit in memory.
     """
     for path in sorted(folder.glob("*/part.json")) if hosts.is_first() else ():
         try:
@@ -176,5 +183,5 @@ def _part(folder: Path, choices: dict[str, Any], runs: list[Run]) -> Part:
 
 
 def _digest(choices: dict[str, Any], runs: list[Run]) -> str:
-    """The name of a part's folder: what is trained there."""
+    """The name of a part's folder: a digest of what is trained there."""
     return hashlib.sha256(json.dumps([choices, runs], sort_keys=True).encode()).hexdigest()[:12]

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vae_jax.evaluation.populations import Row
+from vae_jax.evaluation.populations import ModelResult
 from vae_jax.writing import replace_file
 
 
-def write_csv(rows: Sequence[Row], path: Path) -> None:
+def write_csv(rows: Sequence[ModelResult], path: Path) -> None:
     """A row for each model; numbers to six digits, the rates of the latents in one column with spaces between them."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines = [",".join(names)]

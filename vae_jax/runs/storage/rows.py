@@ -11,14 +11,14 @@ from typing import Any
 from vae_jax.errors import InputError
 from vae_jax.writing import plain, replace_file
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]  # of `metrics.jsonl`
 
 
 class Rows:
     """The rows in a file, and the checksum of those of the models in training, which a checkpoint records.
 
     Args:
-      file: `metrics.jsonl`, there or not.
+      file: the path of `metrics.jsonl`, whether it exists or not.
     """
 
     def __init__(self, file: Path):
@@ -29,12 +29,12 @@ class Rows:
         """All rows.
 
         Raises:
-          InputError: one that no command wrote.
+          InputError: a row that no command wrote.
         """
         return [self._checked(line) for line in self._lines()]
 
     def keep(self, models: Sequence[str], done: int) -> list[Row]:
-        """Drop the rows of these models beyond an epoch, and one that was cut off; what is left, of all models.
+        """Drop the rows of these models beyond epoch `done`, and any row cut off; returns the rest, of all models.
 
         Raises:
           InputError: a row that no command wrote.
@@ -57,7 +57,7 @@ class Rows:
         self._add(line)
 
     def written(self) -> dict[str, Any]:
-        """How many rows the models in training have, and their SHA-256; they are on disk when it returns."""
+        """Count and SHA-256 of the rows of the models in training, which are on disk when it returns."""
         if self.file.exists():
             with self.file.open("rb") as file:
                 os.fsync(file.fileno())
@@ -74,7 +74,7 @@ class Rows:
             raise self._refusal(error) from error
 
     def _checked(self, line: str) -> Row:
-        """A row: perhaps a model, an epoch, a step, and parts of the data with their numbers."""
+        """A row: an epoch, a step, parts of the data with their numbers, and perhaps a model."""
         try:
             row = json.loads(line)
             parts = {name: part for name, part in row.items() if name not in ("model", "epoch", "step")}

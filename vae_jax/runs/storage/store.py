@@ -1,7 +1,7 @@
 """Checkpoints with Orbax: one store for a run and for a sweep, in one process or in many.
 
-What is saved is the state of a whole population, leaves `[n, …]`: on the host where one process holds it, else as
-global arrays, which all processes save together and any number of devices restores. Orbax writes a checkpoint whole or
+What is saved is the state of a whole population, leaves `[n, …]`: on the host if one process holds it, else as global
+arrays, which all processes save together and any number of devices can restore. Orbax writes a checkpoint whole or
 not at all, but restores a flipped bit silently. So a checkpoint counts only with its manifest next to it, written
 last: the SHA-256 of every file, the arrays, and what they were trained on and how.
 """
@@ -23,7 +23,7 @@ from vae_jax.runs.process import hosts
 from vae_jax.writing import plain, read_sealed, sync_folder, write_sealed
 
 KEPT = 2  # how many of the newest checkpoints stay on disk
-TRIES = 5  # to read a folder in which a run is going on
+TRIES = 5  # attempts to read a folder that a run is writing to
 ROOM = 1_000_000  # bytes that a checkpoint takes beside its arrays, at most
 
 
@@ -31,7 +31,7 @@ class Store:
     """The checkpoints of members that are trained together: `save`, `restore`, `verify`.
 
     Args:
-      folder: theirs alone; created on the first save.
+      folder: it holds nothing else; created on the first save.
     """
 
     def __init__(self, folder: Path):
@@ -50,7 +50,7 @@ class Store:
           about: what the arrays belong to; `restore` compares it.
 
         Raises:
-          InputError: it could not be written; older checkpoints stay, and nothing of this one.
+          InputError: it could not be written; older checkpoints stay, and nothing is left of this one.
         """
         from orbax.checkpoint import v1 as ocp
 
@@ -59,7 +59,7 @@ class Store:
             if hosts.is_first():
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._expect_room(arrays)
-                (self.folder / ".probe").write_bytes(b"")  # what Orbax says of a folder that is locked is many lines
+                (self.folder / ".probe").write_bytes(b"")  # if it is read-only, Orbax's own message is many lines long
                 (self.folder / ".probe").unlink()
                 self._manifest(epoch).unlink(missing_ok=True)  # until the new one is there, this epoch has none
             hosts.wait(f"before saving epoch {epoch}")
@@ -81,9 +81,9 @@ class Store:
         hosts.wait(f"after saving epoch {epoch}")
 
     def restore(self, template: Any, *, count: int, about: Mapping[str, Any] | None = None) -> tuple[int, Any] | None:
-        """`(epoch, tree)` of the newest checkpoint that verifies, on the host; None without one.
+        """`(epoch, tree)` of the newest checkpoint that verifies, on the host; None if there is none.
 
-        Each one that does not verify is named, with where it goes on from instead.
+        A newer one that does not verify is named on stderr, with the epoch that is used instead.
 
         Args:
           template: shapes and dtypes of one member's leaves, in the tree's own structure.
@@ -97,7 +97,7 @@ class Store:
         for _ in range(TRIES):
             if jax.process_count() > 1 or wrong.keys() <= {*self._numbers(), *self._last()}:
                 break
-            wrong = self._verified()  # those looked at were dropped meanwhile, by a run that goes on
+            wrong = self._verified()  # a run in progress has dropped those that were checked
         damaged = [
             f"the checkpoint of epoch {epoch} in {self.folder} is not whole ({_few(files)})"
             for epoch, files in wrong.items()
@@ -136,10 +136,10 @@ class Store:
             return {}
 
     def clean_up(self, newest: int | None = None) -> None:
-        """Delete what interrupted saves have left: all that is not one of the newest checkpoints.
+        """Delete what interrupted saves have left: everything but the newest checkpoints.
 
         Args:
-          newest: the epoch that training goes on from; what is numbered beyond it goes too.
+          newest: the epoch that training goes on from; checkpoints beyond it are deleted too.
         """
         if hosts.is_first() and newest is not None and self._last() != [newest]:
             self._newest.unlink(missing_ok=True)
@@ -148,7 +148,7 @@ class Store:
         kept = [epoch for epoch in self.steps() if newest is None or epoch <= newest][-KEPT:]
         keep = {path for epoch in kept for path in (self._files(epoch), self._manifest(epoch))}
         for path in self.folder.iterdir() if hosts.is_first() and self.folder.is_dir() else ():
-            if path not in keep and path.name[0].isdecimal():  # ours, Orbax's temporary ones too
+            if path not in keep and path.name[0].isdecimal():  # ours, and Orbax's temporary ones
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
                 else:
@@ -172,7 +172,7 @@ class Store:
         return self.folder / f"{epoch}.json"
 
     def _numbers(self) -> list[int]:
-        """The epochs of all that calls itself a checkpoint, with or without its manifest, oldest first."""
+        """The epochs of everything named like a checkpoint, with or without its manifest, oldest first."""
         names = [path.name.removesuffix(".json") for path in self.folder.glob("*")]
         return sorted({int(name) for name in names if name.isdecimal()})
 
@@ -183,7 +183,7 @@ class Store:
             raise OSError(errno.ENOSPC, f"{free / 1e6:,.1f} MB are free, and it takes up to {need / 1e6:,.1f}")
 
     def _expect_all(self, epoch: int, arrays: Mapping[str, Any]) -> None:
-        """What the folder itself says it holds; under several processes a save has been seen to lose arrays."""
+        """Check what the folder itself says it holds: under several processes, saves have been seen to lose arrays."""
         from orbax.checkpoint import v1 as ocp
 
         saved: Mapping[str, Any] = ocp.metadata(str(self._files(epoch).resolve())).metadata
@@ -226,7 +226,7 @@ class Store:
         return jax.tree.unflatten(jax.tree.structure(template), leaves)
 
     def _drop_old(self, saved: int) -> None:
-        """Keep the newest; what is numbered beyond the one just saved did not verify when training went on."""
+        """Keep only the newest; those beyond the one just saved did not verify when training was resumed."""
         earlier = [epoch for epoch in self.steps() if epoch <= saved][-KEPT:]
         for epoch in self.steps():
             if epoch not in earlier:
@@ -277,7 +277,7 @@ def _differences(name: str, was: Any, now: Any) -> list[tuple[str, Any, Any]]:
 
 
 def _brief(value: Any) -> str:
-    """A value in a line; of a digest, the beginning."""
+    """A value in a line; only the beginning of a digest."""
     return f"{value[:12]}…" if isinstance(value, str) and len(value) == 64 else repr(value)
 
 
