@@ -70,6 +70,7 @@ def test_numbers_and_their_text_are_taken(name, value, expected):
         ("beta", math.nan, "beta nan: expected a finite number of at least 0."),
         ("beta", "nan", "beta nan: expected a finite number of at least 0."),
         ("beta", "inf", "beta inf: expected a finite number of at least 0."),
+        ("beta", 10**400, f"beta {10**400}: expected a finite number of at least 0."),
         ("noise", 1.5, "noise 1.5: expected a finite number of at least 0 and at most 1."),
         ("num_samples", "2.5", "num_samples 2.5: expected a whole number of at least 1."),
         ("num_samples", 0, "num_samples 0: expected a whole number of at least 1."),

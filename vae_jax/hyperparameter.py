@@ -7,6 +7,7 @@ import inspect
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any
 
@@ -86,9 +87,9 @@ def declared_by(function: Callable[..., Any], ranges: Declared, *, fixed: Collec
     for name, parameter in inspect.signature(function).parameters.items():
         given = ranges.get(name, Hyperparameter())
         default = parameter.default if math.isnan(given.default) else given.default
-        if name in fixed or isinstance(default, bool) or not isinstance(default, (int, float)):
+        if name in fixed or isinstance(default, bool) or not isinstance(default, Real):  # NumPy's numbers are some too
             continue
-        is_size = isinstance(default, int)
+        is_size = isinstance(default, Integral)
         least = max(given.least, 1) if is_size and name not in ranges else given.least
         found[name] = replace(given, default=default, integer=is_size or given.integer, least=least)
     if other := sorted(ranges.keys() - found.keys()):
@@ -99,6 +100,11 @@ def declared_by(function: Callable[..., Any], ranges: Declared, *, fixed: Collec
 def size(default: int, *, least: int = 1) -> Hyperparameter:
     """A size: a whole-number hyperparameter."""
     return Hyperparameter(default=default, least=least, integer=True)
+
+
+def in_words(value: float | str) -> str:
+    """A number as a message shows it; of any size, where `:g` alone fails for very large whole numbers."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def check(name: str, value: Any, known: Declared, *, owner: str, given: str | None = None) -> float | int:
@@ -120,7 +126,7 @@ def check(name: str, value: Any, known: Declared, *, owner: str, given: str | No
         raise InputError(f"{given}: {owner} has no hyperparameter {name!r}; {has}")
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # OverflowError: a whole number of more than 308 digits
         number = math.nan
     if not known[name].allows(number):
         raise InputError(f"{given}: expected {known[name].expected}.")

@@ -4,6 +4,7 @@ import inspect
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from vae_jax import Bernoulli, Normal, losses
@@ -45,10 +46,11 @@ def test_a_range_or_a_ramp_of_nothing_is_refused(options):
         Loss("x", lambda batch, *, beta=1.0: None, **options)
 
 
-def test_no_critic_has_the_name_of_a_part_of_the_model():
+@pytest.mark.parametrize("name", ["model", "decoder"])
+def test_no_critic_has_the_name_of_the_model_or_of_a_part(name):
     critic = LOSSES["factor"].critics["critic"]
-    with pytest.raises(ValueError, match="a critic cannot be called 'decoder'"):
-        Loss("x", lambda batch: None, critics={"decoder": critic})
+    with pytest.raises(ValueError, match=f"a critic cannot be called '{name}'"):
+        Loss("x", lambda batch: None, critics={name: critic})
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -96,3 +98,10 @@ def test_every_public_function_has_an_example_that_the_tests_run():
         part = getattr(losses, name)
         if callable(part) and not isinstance(part, type):
             assert ">>>" in (part.__doc__ or ""), name
+
+
+def test_a_default_of_numpy_is_a_hyperparameter_too():
+    weight, bins = np.float32(3), np.int64(4)
+    loss = Loss("x", lambda batch, *, weight=weight, bins=bins: None)
+    found = {name: (entry.default, entry.integer) for name, entry in loss.hyper.items()}
+    assert found == {"weight": (3, False), "bins": (4, True)} and loss.choose(bins=7).sizes == {"bins": 7}

@@ -14,6 +14,7 @@ from foreign import DistraxBernoulli, DistraxNormal
 
 from vae_jax import StandardNormal, training
 from vae_jax.data import Examples
+from vae_jax.errors import InputError
 from vae_jax.evaluation import encode_all
 from vae_jax.losses import LOSSES
 from vae_jax.models import VAE, DenseDecoder, DenseEncoder, from_equinox, from_haiku, from_nnx
@@ -126,3 +127,39 @@ def test_a_package_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ValueError, match="pip install equinox"):
         from_equinox(equinox_encoder)
+
+
+class Turned(eqx.Module):
+    """An Equinox decoder with a permutation and constants, which no gradient trains."""
+
+    layer: eqx.nn.Linear
+    order: jax.Array
+    scale: np.ndarray
+
+    def __init__(self, key):
+        self.layer = eqx.nn.Linear(LATENT, PIXELS, key=key)
+        self.order, self.scale = jnp.arange(PIXELS)[::-1], np.full(PIXELS, 0.5, np.float32)
+
+    def __call__(self, z):
+        return (self.scale * self.layer(z))[self.order].reshape(SHAPE)
+
+
+def test_what_is_no_float_of_jax_is_a_constant_of_an_equinox_module(key):
+    recipe = Recipe(model=VAE(OURS[0], from_equinox(Turned)), batch_size=16)
+    params = training.run(recipe, key, hyperparameters(recipe), DATA, epochs=2)[0].params["decoder"]
+    assert [leaf.shape for leaf in jax.tree.leaves(params)] == [(PIXELS, LATENT), (PIXELS,)]
+    z = np.float32([0.5, -1.0])
+    plain = np.asarray(params.layer.weight) @ z + np.asarray(params.layer.bias)
+    found = from_equinox(Turned).apply(params, z)
+    np.testing.assert_allclose(found, (0.5 * plain)[::-1].reshape(SHAPE), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", ["BatchNorm", "Dropout"])
+def test_an_nnx_module_with_more_than_parameters_is_refused(layer, key):
+    class Encoder(NNXEncoder):
+        def __init__(self, rngs):
+            super().__init__(rngs)
+            self.more = nnx.BatchNorm(PIXELS, rngs=rngs) if layer == "BatchNorm" else nnx.Dropout(0.5, rngs=rngs)
+
+    with pytest.raises(InputError, match="from_nnx takes modules of Param alone"):
+        from_nnx(Encoder, latent=LATENT).init(key)

@@ -240,9 +240,9 @@ def test_what_a_model_cannot_take_is_said(tmp_path, monkeypatch):
         (lambda: model.encode(x), "this model takes labels; give y, 3 whole numbers below 4"),
         (lambda: model.encode(x, y[:2]), r"y has shape \(2,\); expected \[3\]"),
         (lambda: model.decode(np.zeros((2, 4)), y[:2]), r"z has shape \(2, 4\); expected \[n, 3\]"),
-        (lambda: model.sample(0), "n is 0; expected how many samples"),
-        (lambda: model.traverse(x[0], 3, [0.0], y[0]), "latent 3: expected one from 0 to 2"),
-        (lambda: model.interpolate(x[0], x[1], 1, y[0]), "steps is 1; expected at least 2"),
+        (lambda: model.sample(0), "n is 0; expected a whole number of at least 1"),
+        (lambda: model.traverse(x[0], 3, [0.0], y[0]), "latent is 3; expected a whole number from 0 to 2"),
+        (lambda: model.interpolate(x[0], x[1], 1, y[0]), "steps is 1; expected a whole number of at least 2"),
     ):
         with pytest.raises(InputError, match=said):
             wrong()
@@ -260,3 +260,19 @@ def test_many_examples_go_through_in_batches(tmp_path, monkeypatch):
     parts = model.encode(ROWS), model.reconstruct(ROWS)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), whole, parts)
     assert parts[0].posterior is not None and parts[0].log_var.shape == (80, 3)
+
+
+def test_what_another_run_stored_of_the_same_data_is_refused(tmp_path, monkeypatch, capsys):
+    """Of another start: its σ would shift this model's in silence."""
+    monkeypatch.chdir(tmp_path)
+    np.save("own.npy", ROWS)
+    for start in ("zero", "data"):
+        flags = {**SMALL, "data": "own.npy", "likelihood": "gaussian-learned"}
+        train_command.main(Config(**flags, start=start, out=tmp_path / start))
+    before = outputs(vae_jax.load("zero"), {"x": ROWS})
+    mine, other = (next((tmp_path / start / "checkpoints").glob("*/model.json")) for start in ("zero", "data"))
+    assert mine.parent.name == other.parent.name and mine.read_text() != other.read_text()
+    shutil.copy(other, mine)
+    capsys.readouterr()
+    jax.tree.map(np.testing.assert_array_equal, outputs(vae_jax.load("zero"), {"x": ROWS}), before)
+    assert "is not the one that belongs to this part" in capsys.readouterr().err

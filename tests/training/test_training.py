@@ -305,3 +305,19 @@ def test_a_population_that_has_diverged_is_not_trained_on(data):
     *_, last = fit(recipe, members, data, epochs=2)
     assert not last.population.finite.any()
     assert list(fit(recipe, members, data, epochs=9, start=last.population)) == []
+
+
+def test_a_size_reaches_a_loss_of_a_batch_beside_those_of_its_critic(key, data):
+    """The numbers of the critic go to the critic alone."""
+    seen = []
+
+    @losses.per_batch
+    def binned(batch, *, bins: int = 5):
+        seen.append(bins)
+        return batch.terms.distortion.mean()
+
+    loss = losses.Loss("binned", binned, critics=LOSSES["factor"].critics).choose(bins=9, width=3)
+    recipe = small_recipe(loss=loss)
+    params = initial(recipe, key, data).params
+    batch_loss(recipe, params, loss.at(0.0, hyperparameters(recipe)), key, Examples(data.x[:8]))
+    assert set(seen) == {9} and jax.tree.leaves(params["critic"])[0].shape[-1] == 3

@@ -18,7 +18,8 @@ def standardised(dataset: Dataset, units: Units | None = None) -> Dataset:
       units: those of a trained model, to be used in place of the data's own.
 
     Raises:
-      InputError: the examples are not rows of features, or one is too far from the training part for float32.
+      InputError: the examples are not rows of features, one is too far from the training part for float32, or a
+        feature is so large that its variance overflows.
     """
     x = dataset.train.x
     if x.ndim != 2:
@@ -46,7 +47,10 @@ def standardised_as(dataset: Dataset, asked: bool | Units) -> Dataset:
 def _units_of(x: np.ndarray) -> Units:
     """Mean and standard deviation of each feature of rows `[n, features]`."""
     values = np.asarray(x, np.float64)
-    mean, scale = values.mean(0), values.std(0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, scale = values.mean(0), values.std(0)
+    if not np.isfinite(scale).all():
+        raise InputError(f"feature {int(np.argmin(np.isfinite(scale)))} is too large to be standardised; rescale it.")
     rounding = 4 * np.finfo(x.dtype if x.dtype.kind == "f" else float).eps  # what rounding leaves of a constant
     negligible = scale <= np.maximum(rounding * np.abs(mean), np.finfo(np.float32).tiny)
     return Units(mean, np.where(negligible, 1.0, scale))

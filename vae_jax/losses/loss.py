@@ -13,7 +13,8 @@ from vae_jax.hyperparameter import Declared, Hyperparameter, check, declared, de
 from vae_jax.losses._calls import MARK
 from vae_jax.registry import Registry, summary
 
-PARTS = ("encoder", "decoder", "posterior", "likelihood", "prior")  # of a model; no critic may have one of these names
+# No critic may have the name of the model, which has its own optimiser, or of one of its parts.
+PARTS = ("model", "encoder", "decoder", "posterior", "likelihood", "prior")
 
 
 class ExampleLoss(Protocol):
@@ -117,7 +118,7 @@ class Loss:
         if not all(isinstance(switch, bool) for switch in switches):
             raise TypeError(f"loss {self.name!r}: expected True or False for its switches; got {switches}.")
         if taken := sorted(set(PARTS) & self.critics.keys()):
-            raise ValueError(f"loss {self.name!r}: a critic cannot be called {taken[0]!r}, as a part of the model is.")
+            raise ValueError(f"loss {self.name!r}: a critic cannot be called {taken[0]!r}; the model uses that name.")
         hyper = self._declarations()
         defaults = {name: int(entry.default) for name, entry in hyper.items() if entry.integer}
         object.__setattr__(self, "hyper", hyper)
@@ -142,6 +143,11 @@ class Loss:
     def batch(self) -> bool:
         """Whether it is a function of a batch."""
         return getattr(self.function, MARK, False)
+
+    @property
+    def own_sizes(self) -> dict[str, int]:
+        """The sizes that are keywords of its function; the others are those of its critics."""
+        return self.sizes_of(inspect.signature(self.function).parameters)
 
     @property
     def corrupt(self) -> Callable[..., Array] | None:

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from vae_jax.errors import InputError
@@ -40,13 +41,18 @@ class FromNNX(Foreign):
     def _graph(self) -> Any:
         from flax import nnx
 
-        return nnx.split(nnx.eval_shape(lambda: self.make(nnx.Rngs(0))))
+        graph, shapes, others = nnx.split(nnx.eval_shape(lambda: self.make(nnx.Rngs(0))), nnx.Param, ...)
+        kinds = {type(leaf).__name__ for leaf in jax.tree.leaves(others, is_leaf=lambda x: isinstance(x, nnx.Variable))}
+        if kinds:
+            raise InputError(f"this network has {', '.join(sorted(kinds))}; from_nnx takes modules of Param alone.")
+        return graph, shapes
 
     def init(self, key: Array, *inputs: Any) -> dict[str, Any]:
         """Its parameters, as nested dictionaries of arrays."""
         from flax import nnx
 
         del inputs
+        _ = self._graph  # refuses modules with anything but parameters
         return _with_text(nnx.to_pure_dict(nnx.state(self.make(nnx.Rngs(params=key)))))
 
     def apply(self, params: Any, *inputs: Any) -> Any:
@@ -66,15 +72,15 @@ class FromEquinox(Foreign):
     def _static(self) -> Any:
         import equinox as eqx
 
-        shapes = eqx.filter_eval_shape(self.make, jax.random.key(0))
-        return eqx.partition(shapes, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))[1]
+        with jax.ensure_compile_time_eval():
+            return eqx.partition(self.make(jax.random.key(0)), _is_trained)[1]
 
     def init(self, key: Array, *inputs: Any) -> Any:
-        """Its arrays, in the module's own tree."""
+        """Its JAX arrays of floats, in the module's own tree; NumPy's arrays and whole numbers are constants."""
         import equinox as eqx
 
         del inputs
-        return eqx.filter(self.make(key), eqx.is_array)
+        return eqx.filter(self.make(key), _is_trained)
 
     def apply(self, params: Any, *inputs: Any) -> Any:
         """Its output."""
@@ -105,7 +111,8 @@ def from_nnx(make: Callable[[Any], Any], *, latent: int | None = None) -> FromNN
     """A module of Flax NNX as an encoder or decoder.
 
     Args:
-      make: `nnx.Rngs` -> the module, called as `module(x)`, or `module(x, y)` where the model takes labels.
+      make: `nnx.Rngs` -> the module, called as `module(x)`, or `module(x, y)` where the model takes labels. All its
+        variables are `Param`: batch statistics and dropout are refused when it is initialised.
       latent: for an encoder, how many latents it encodes to.
 
     Raises:
@@ -148,6 +155,10 @@ def _expect(module: str, package: str) -> None:
 
     if find_spec(module) is None:
         raise InputError(f"this network needs its package; pip install {package}.")
+
+
+def _is_trained(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.inexact)
 
 
 def _with_text(tree: Any) -> Any:

@@ -13,13 +13,15 @@ from jax.typing import ArrayLike
 
 from vae_jax.data.dataset import Dataset, Examples
 from vae_jax.data.description import Description
-from vae_jax.distributions.base import draw
+from vae_jax.data.preprocess import grey
+from vae_jax.distributions.base import Support, draw
 from vae_jax.errors import InputError
 from vae_jax.evaluation.codes import Codes, codes_of, encode_all
 from vae_jax.evaluation.rate_distortion import Reconstruction, reconstruct
 from vae_jax.keys import use
 from vae_jax.models.part import Params
 from vae_jax.models.vae import VAE
+from vae_jax.trained.inputs import examples, expect_shape, key_of, labels, numbers, one_of, whole
 from vae_jax.training.driver import train_one
 from vae_jax.training.experiment import Experiment
 from vae_jax.training.recipe import Recipe
@@ -116,13 +118,17 @@ class Trained:
         """q(z|x[, y]) of examples: `mean`, `deviation` and, for normal posteriors, `log_var` and `sample`.
 
         Args:
-          x: `[n, *shape]` as stored: uint8 0..255, or float as the data were, in their units.
+          x: `[n, *shape]`: for 8-bit images, whole numbers 0..255 or floats in [0, 1]; else numbers in the units of
+            the data, columns in their order.
           y: `[n]` labels, for a conditional model.
 
         Raises:
-          InputError: examples of another shape than the model's, or without the axis `[n]`; labels that do not fit.
+          InputError: examples of another shape than the model's, or without the axis `[n]`; numbers that are not finite
+            or that the data cannot hold; labels that do not fit.
         """
-        stored = self._stored(x)
+        return self._encode(self._stored("x", x), y)
+
+    def _encode(self, stored: Array, y: ArrayLike | None) -> Codes:
         n = len(stored)
         keys = jax.random.split(use(self.experiment.keys.test, "encode"), n)
         data = Examples(stored, self._labels(y, n))
@@ -138,8 +144,8 @@ class Trained:
         Raises:
           InputError: codes of another size than the model's, or without the axis `[n]`; labels that do not fit.
         """
-        z = jnp.asarray(z, jnp.float32)
-        self._expect("z", z.shape, (self.latent,))
+        z = jnp.asarray(numbers("z", z), jnp.float32)
+        expect_shape("z", z.shape, (self.latent,))
         return self._in_units(_in_batches(self._decode, len(z), z, self._labels(y, len(z))))
 
     def reconstruct(self, x: ArrayLike, y: ArrayLike | None = None) -> Array:
@@ -163,16 +169,24 @@ class Trained:
           y: `[n]` labels, for a conditional model.
 
         Raises:
-          InputError: n below 1, or labels that do not fit.
+          InputError: n below 1, a seed out of range, or labels that do not fit.
         """
-        if n < 1:
-            raise InputError(f"n is {n}; expected how many samples to draw, at least 1.")
-        return self._in_units(self._generate(jax.random.key(seed), n, self._labels(y, n)))
+        n = whole("n", n, 1)
+        return self._in_units(self._generate(key_of(seed), n, self._labels(y, n)))
 
     def sample_prior(self, seed: int = 0, y: int | None = None) -> Array:
-        """One code of p(z), or of p(z|y), `[latent]`."""
-        label = None if y is None else jnp.int32(y)
-        return draw(self.model.latent_prior(self.params, label), jax.random.key(seed))
+        """One code of p(z), or of p(z|y), `[latent]`.
+
+        Args:
+          seed: the seed of the draw.
+          y: a label, for a conditional model; only a prior that depends on it needs it.
+
+        Raises:
+          InputError: as `sample`.
+        """
+        needed = y is not None or getattr(self.model.prior, "conditional", False)
+        given = self._labels(None if y is None else [y], 1) if needed else None
+        return draw(self.model.latent_prior(self.params, None if given is None else given[0]), key_of(seed))
 
     def traverse(self, x: ArrayLike, latent: int, values: ArrayLike, y: ArrayLike | None = None) -> Array:
         """The code of one example with one latent set to each of several values, decoded: `[values, *shape]`.
@@ -184,12 +198,10 @@ class Trained:
           y: its label, for a conditional model.
 
         Raises:
-          InputError: as `encode`; or no such latent.
+          InputError: as `encode`; no such latent; or values that are not a row of numbers.
         """
-        if not 0 <= latent < self.latent:
-            raise InputError(f"latent {latent}: expected one from 0 to {self.latent - 1}.")
-        one = None if y is None else jnp.reshape(jnp.asarray(y), (1,))
-        code = self.encode(np.asarray(x)[None], one).mean[0]
+        one = self._labels(None if y is None else [y], 1)
+        code = self._encode(self._stored("x", one_of(x)), one).mean[0]
         return self.decode_traversal(code, latent, values, one)
 
     def decode_traversal(self, code: Array, latent: int, values: ArrayLike, y: Array | None = None) -> Array:
@@ -202,9 +214,12 @@ class Trained:
           y: `[1]`, its label, for a conditional model.
 
         Raises:
-          InputError: as `decode`.
+          InputError: as `decode`; no such latent; or values that are not a row of numbers.
         """
-        z = moved(code, latent, values)
+        latent, row = whole("latent", latent, 0, self.latent - 1), numbers("values", values)
+        if row.ndim != 1 or not len(row):
+            raise InputError(f"values has shape {row.shape}; expected a row, [values].")
+        z = moved(code, latent, row)
         return self.decode(z, None if y is None else jnp.repeat(y, len(z)))
 
     def interpolate(self, a: ArrayLike, b: ArrayLike, steps: int = 10, y: ArrayLike | None = None) -> Array:
@@ -219,11 +234,12 @@ class Trained:
         Raises:
           InputError: as `encode`; or fewer than two steps.
         """
-        if steps < 2:
-            raise InputError(f"steps is {steps}; expected at least 2, the two ends.")
-        both = None if y is None else jnp.repeat(jnp.reshape(jnp.asarray(y), (1,)), 2)
-        first, last = self.encode(np.stack([np.asarray(a), np.asarray(b)]), both).mean
-        return self.decode(line(first, last, steps), None if both is None else jnp.repeat(both[:1], steps))
+        steps, label = whole("steps", steps, 2), self._labels(None if y is None else [y], 1)
+        ends = self._stored("a", one_of(a)), self._stored("b", one_of(b))
+        if ends[0].dtype != ends[1].dtype:  # grey levels and pixels in [0, 1]
+            ends = grey(key_of(0), ends[0]), grey(key_of(0), ends[1])
+        first, last = self._encode(jnp.concatenate(ends), None if label is None else jnp.repeat(label, 2)).mean
+        return self.decode(line(first, last, steps), None if label is None else jnp.repeat(label, steps))
 
     @cached_property
     def test_codes(self) -> Codes:
@@ -252,14 +268,12 @@ class Trained:
         units = self.description.units
         return x if units is None else units.of_data(x)
 
-    def _stored(self, x: ArrayLike) -> Array:
+    def _stored(self, name: str, x: Any) -> Array:
         """Examples as they are stored, standardised if the data were."""
-        units = self.description.units
-        stored = jnp.asarray(x if units is None else units.of_model(x))
-        self._expect("x", stored.shape, self.shape)
-        return stored
+        counts = getattr(self.model.likelihood, "support", None) is Support.COUNTS
+        return examples(name, x, self.description, counts=counts)
 
-    def _labels(self, y: ArrayLike | None, n: int) -> Array | None:
+    def _labels(self, y: Any, n: int) -> Array | None:
         """Labels as the model takes them."""
         if not self.conditional:
             if y is not None:
@@ -267,10 +281,7 @@ class Trained:
             return None
         if y is None:
             raise InputError(f"this model takes labels; give y, {n} whole numbers below {self.classes}.")
-        labels = jnp.asarray(y)
-        if labels.shape != (n,):
-            raise InputError(f"y has shape {labels.shape}; expected [{n}], one label for each.")
-        return labels
+        return labels(y, n, self.classes)
 
     @cached_property
     def _decode(self) -> Callable[[Array, Array | None], Array]:
@@ -278,13 +289,6 @@ class Trained:
 
     def _generate(self, key: Array, n: int, y: Array | None) -> Array:
         return _generated(self.recipe, key, self.params, n, y)
-
-    def _expect(self, name: str, shape: tuple[int, ...], one: tuple[int, ...]) -> None:
-        if shape[1:] != tuple(one) or len(shape) != len(one) + 1:
-            expected = ", ".join(["n", *map(str, one)])
-            raise InputError(f"{name} has shape {shape}; expected [{expected}] for this model.")
-        if shape[0] == 0:
-            raise InputError(f"{name} holds no example; expected at least one.")
 
 
 def moved(code: Array, latent: int, values: ArrayLike) -> Array:

@@ -113,7 +113,7 @@ def example_loss(
       example: one example, leaves without a batch axis.
     """
     *parts, prior = example_parts(recipe, params, key, example)
-    return recipe.loss.function(*parts, prior=prior, **recipe.loss.sizes, **hyper)
+    return recipe.loss.function(*parts, prior=prior, **recipe.loss.own_sizes, **hyper)
 
 
 def batch_loss(
@@ -153,7 +153,7 @@ def _loss_and_batch(
     x, terms = jax.vmap(partial(_x_and_terms, recipe, params))(keys, batch)
     key_prior, n = use(key, "prior samples"), batch.x.shape[0]
     seen = as_batch(recipe, params, key_prior, batch, terms, data_size or n)._replace(x=x)
-    return recipe.loss.function(seen, **hyper), seen
+    return recipe.loss.function(seen, **recipe.loss.own_sizes, **hyper), seen
 
 
 def _x_and_terms(recipe: Recipe, params: Params, key: Array, example: Examples) -> tuple[Array, Terms]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vae_jax.errors import InputError
-from vae_jax.hyperparameter import check, declared, size
+from vae_jax.hyperparameter import check, declared, in_words, size
 from vae_jax.runs.configuration.building import build
 from vae_jax.runs.configuration.config import Config, SweepConfig, flag
 from vae_jax.runs.configuration.resolved import CHOICES, LEAVES, SEEDS, SIZES, Resolved, resolve
@@ -68,7 +68,7 @@ def _leaves(chosen: Resolved, flags: SweepConfig, varied: Mapping[str, Sequence[
     loss, leaves = chosen.loss, {}
     betas = flags.betas or (BETAS if "beta" in loss.hyper and "beta" not in varied else ())
     if betas:
-        leaves["beta"] = [chosen.number("beta", beta, f"--betas {beta:g}") for beta in betas]
+        leaves["beta"] = [chosen.number("beta", beta, f"--betas {in_words(beta)}") for beta in betas]
     for name, values in varied.items():
         if chosen.declared.get(name) is not None and chosen.declared[name].integer:
             raise InputError(f"--vary {name}: this size is compiled in; choose one with --set {name}=….")
@@ -92,7 +92,7 @@ def _compiled(name: str, values: Sequence[str]) -> list[Any]:
 
 def _check_sweep(config: SweepConfig) -> None:
     if config.beta is not None:
-        raise InputError(f"--beta {config.beta:g}: a sweep takes --betas, one or more values.")
+        raise InputError(f"--beta {in_words(config.beta)}: a sweep takes --betas, one or more values.")
     counts = declared({"seeds": size(3), "chunk": size(1)})
     for name in counts:
         value = getattr(config, name)

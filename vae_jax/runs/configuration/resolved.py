@@ -8,7 +8,7 @@ from typing import Any
 from vae_jax.data.dataset import DATASETS
 from vae_jax.data.preprocess import PREPROCESS, Preprocess
 from vae_jax.errors import InputError
-from vae_jax.hyperparameter import Declared, check, declared, size
+from vae_jax.hyperparameter import Declared, check, declared, in_words, size
 from vae_jax.losses.loss import LOSSES, Loss
 from vae_jax.models.likelihoods import LIKELIHOODS, Likelihood
 from vae_jax.models.networks.network import INITIALIZERS, NETWORKS, Initializer, Network
@@ -205,7 +205,7 @@ def _numbers(config: Config, known: Declared) -> dict[str, float | int]:
     for name in LEAVES[:-1]:
         value = getattr(config, name)
         if value is not None:
-            given[name] = (value, f"{flag(name)} {value:g}")
+            given[name] = (value, f"{flag(name)} {in_words(value)}")
     for text in config.set:
         name, equals, number = text.partition("=")
         if not equals:
@@ -213,7 +213,7 @@ def _numbers(config: Config, known: Declared) -> dict[str, float | int]:
         if name in given:
             raise InputError(f"--set {text}: {name} is given twice; expected each once.")
         given[name] = (number, f"--set {text}")
-    given.setdefault("learning_rate", (config.learning_rate, f"--learning-rate {config.learning_rate:g}"))
+    given.setdefault("learning_rate", (config.learning_rate, f"--learning-rate {in_words(config.learning_rate)}"))
     return {name: _number(config, known, name, value, words) for name, (value, words) in given.items()}
 
 

@@ -60,9 +60,10 @@ class Part:
         if hosts.is_first():
             self.path.mkdir(parents=True, exist_ok=True)
             content = {"choices": self.choices, "members": self.runs, "results": self.rows, "epoch": self.epoch}
-            write_sealed(self.path / "part.json", content)
             if self.stored is not None:
                 write_sealed(self.path / MODEL, self.stored.as_json())
+                content["model"] = _sum_of(self.path / MODEL)  # no other run's, which would shift a model in silence
+            write_sealed(self.path / "part.json", content)
         hosts.wait(f"written {self.path.name}")
 
     def finish(self, rows: Sequence[ModelResult], epoch: int) -> None:
@@ -104,7 +105,7 @@ def _read_part(path: Path) -> Part:
             path.parent,
             None if content["results"] is None else [ModelResult.of(row) for row in content["results"]],
             content["epoch"],
-            _read_stored(path.parent / MODEL),
+            _read_stored(path.parent / MODEL, content.get("model")),
         )
         if not part.runs or path.parent.name != _digest(part.choices, part.runs):
             raise ValueError("its members are not those of its folder's name")
@@ -115,11 +116,17 @@ def _read_part(path: Path) -> Part:
         ) from error
 
 
-def _read_stored(path: Path) -> Stored | None:
-    """What is stored about the data; None if it is missing, or damaged, which prints a line."""
+def _sum_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read_stored(path: Path, digest: str | None) -> Stored | None:
+    """What is stored about the data; None if it is missing, or not what the part wrote, which prints a line."""
     if not path.exists():
         return None
     try:
+        if _sum_of(path) != digest:
+            raise ValueError("it is not the one that belongs to this part")
         return stored_of(read_sealed(path))
     except (OSError, ValueError) as error:
         print(f"{path} is damaged ({error}): the data themselves are needed.", file=sys.stderr)
