@@ -13,7 +13,7 @@ from vae_jax.distributions.base import mean_of
 from vae_jax.keys import use
 from vae_jax.losses.elbo import elbo_terms
 from vae_jax.models.part import Params
-from vae_jax.training.pure import batch_loss, example_loss, example_parts, example_terms
+from vae_jax.training.objective import batch_loss, example_loss, example_parts, example_terms
 from vae_jax.training.recipe import Hyper, Recipe
 
 CHUNK = 500  # examples at a time on the device

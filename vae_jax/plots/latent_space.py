@@ -12,7 +12,8 @@ from vae_jax.keys import use
 from vae_jax.plots import charts, images
 from vae_jax.plots.plot import PLOTS
 from vae_jax.trained.measures import Evaluation
-from vae_jax.trained.model import Trained, line
+from vae_jax.trained.model import Trained
+from vae_jax.trained.walks import line
 
 SIDE = 15  # images per side of the decoded plane
 

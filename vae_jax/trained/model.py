@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -22,6 +21,7 @@ from vae_jax.keys import use
 from vae_jax.models.part import Params
 from vae_jax.models.vae import VAE
 from vae_jax.trained.inputs import examples, expect_shape, key_of, labels, numbers, one_of, whole
+from vae_jax.trained.walks import line, moved
 from vae_jax.training.driver import train_one
 from vae_jax.training.experiment import Experiment
 from vae_jax.training.recipe import Recipe
@@ -289,30 +289,6 @@ class Trained:
 
     def _generate(self, key: Array, n: int, y: Array | None) -> Array:
         return _generated(self.recipe, key, self.params, n, y)
-
-
-def moved(code: Array, latent: int, values: ArrayLike) -> Array:
-    """A code with one latent set to each of several values: `[values, latent]`.
-
-    Args:
-      code: `[latent]`.
-      latent: which latent, counted from 0.
-      values: `[values]`.
-    """
-    values = jnp.asarray(values, jnp.float32)
-    return jnp.tile(code, (len(values), 1)).at[:, latent].set(values)
-
-
-def line(first: Array, last: Array, steps: int) -> Array:
-    """Points on the line between two codes, both ends included: `[steps, latent]`.
-
-    Args:
-      first: `[latent]`.
-      last: `[latent]`.
-      steps: how many points.
-    """
-    shares = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
-    return jnp.asarray((1 - shares) * np.asarray(first) + shares * np.asarray(last))
 
 
 def _in_batches(function: Callable[..., Any], n: int, *inputs: Any) -> Any:

@@ -5,21 +5,9 @@ from vae_jax.training.experiment import IMPROPER, Experiment
 from vae_jax.training.layout import OVER, WITHIN, Layout, lay_out
 from vae_jax.training.members import Members, grid, members_of
 from vae_jax.training.memory import bytes_per_member, members_that_fit
+from vae_jax.training.objective import as_batch, batch_loss, example_loss, example_terms
 from vae_jax.training.optimizers import OPTIMIZERS, Optimizer
-from vae_jax.training.pure import (
-    State,
-    as_batch,
-    batch_loss,
-    epoch,
-    example_loss,
-    example_terms,
-    init,
-    order,
-    run,
-    step,
-    steps,
-    steps_per_epoch,
-)
+from vae_jax.training.pure import State, epoch, init, order, run, step, steps, steps_per_epoch
 from vae_jax.training.recipe import OPTIONAL, Hyper, Recipe, hyperparameters
 from vae_jax.training.schedules import SCHEDULES, Schedule
 

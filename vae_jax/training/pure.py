@@ -8,7 +8,6 @@ over them trains a population. Choices and sizes are in the `Recipe`, which is s
 at the outermost level.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,12 +19,12 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from vae_jax.data.dataset import Examples
-from vae_jax.distributions.base import Distribution, draw
+from vae_jax.distributions.base import draw
 from vae_jax.errors import InputError
 from vae_jax.keys import use
-from vae_jax.losses.batch import Batch
-from vae_jax.losses.elbo import Decode, Encode, Terms, elbo_terms
+from vae_jax.losses.elbo import Terms
 from vae_jax.models.part import Params, joined
+from vae_jax.training.objective import critic_losses, loss_and_batch
 from vae_jax.training.recipe import Hyper, Recipe
 
 Metrics = dict[str, Array]
@@ -69,7 +68,7 @@ def init(recipe: Recipe, key: Array, data: Examples) -> State:
         z = jnp.zeros(code.shape, code.dtype)
         params[name] = critic.init(use(key, name), x, z, **recipe.loss.sizes_of(critic.sizes))
     rates = {name: jnp.float32(entry.default) for name, entry in recipe.declared.items()}
-    opt_state = _optimizer(recipe, rates, 0).init(recipe.model.split_trained(params)[0])
+    opt_state = recipe.optimizer_at(0, rates).init(recipe.model.split_trained(params)[0])
     average = jax.tree.map(jnp.copy, params) if "ema" in recipe.options else None
     return State(params, opt_state, jnp.zeros((), jnp.int32), average)
 
@@ -86,99 +85,6 @@ def state_shapes(recipe: Recipe, data: Examples) -> State:
 
 
 _init = jax.jit(init, static_argnums=0)  # never run, only traced: JAX caches the trace
-
-
-def example_terms(recipe: Recipe, params: Params, key: Array, example: Examples) -> Terms:
-    """The terms of one example's ELBO, whatever the loss.
-
-    Args:
-      recipe: static.
-      params: those of the model.
-      key: a typed key, for the pixels and for z.
-      example: one example, leaves without a batch axis.
-    """
-    return elbo_terms(*example_parts(recipe, params, key, example))
-
-
-def example_loss(
-    recipe: Recipe, params: Params, hyper: Mapping[str, Array], key: Array, example: Examples
-) -> tuple[Array, Terms]:
-    """The loss of one example, `[]`, and its terms, for losses of one example.
-
-    Args:
-      recipe: static.
-      params: those of the model.
-      hyper: the loss's hyperparameters, as from `Loss.at`.
-      key: a typed key, for the pixels and for z.
-      example: one example, leaves without a batch axis.
-    """
-    *parts, prior = example_parts(recipe, params, key, example)
-    return recipe.loss.function(*parts, prior=prior, **recipe.loss.own_sizes, **hyper)
-
-
-def batch_loss(
-    recipe: Recipe,
-    params: Params,
-    hyper: Mapping[str, Array],
-    key: Array,
-    batch: Examples,
-    *,
-    data_size: int | None = None,
-) -> tuple[Array, Terms]:
-    """The loss of a batch: the function of one example, lifted once by `vmap`, with a key for each.
-
-    Args:
-      recipe: static.
-      params: those of the model, and of the loss's critics.
-      hyper: the loss's hyperparameters, as from `Loss.at`.
-      key: the key of the step.
-      batch: leaves `[batch, …]`.
-      data_size: how many examples the batch is drawn from; None for the size of the batch.
-
-    Returns:
-      `(loss [], Terms)`, the terms with leaves `[batch, …]`.
-    """
-    loss, seen = _loss_and_batch(recipe, params, hyper, key, batch, data_size)
-    return loss, seen.terms
-
-
-def _loss_and_batch(
-    recipe: Recipe, params: Params, hyper: Mapping[str, Array], key: Array, batch: Examples, data_size: int | None
-) -> tuple[Array, Batch]:
-    """The loss of a batch, and the batch as its loss and its critics see it."""
-    keys, batch = jax.random.split(use(key, "examples"), batch.x.shape[0]), recipe.labelled(batch)
-    if not recipe.loss.batch:
-        losses, terms = jax.vmap(partial(example_loss, recipe, params, hyper))(keys, batch)
-        return losses.mean(), Batch(terms)
-    x, terms = jax.vmap(partial(_x_and_terms, recipe, params))(keys, batch)
-    key_prior, n = use(key, "prior samples"), batch.x.shape[0]
-    seen = as_batch(recipe, params, key_prior, batch, terms, data_size or n)._replace(x=x)
-    return recipe.loss.function(seen, **recipe.loss.own_sizes, **hyper), seen
-
-
-def _x_and_terms(recipe: Recipe, params: Params, key: Array, example: Examples) -> tuple[Array, Terms]:
-    """One example as the model sees it, and its terms."""
-    parts = example_parts(recipe, params, key, example)
-    return parts[1], elbo_terms(*parts)
-
-
-def as_batch(recipe: Recipe, params: Params, key: Array, examples: Examples, terms: Terms, data_size: int) -> Batch:
-    """A batch as its loss sees it. Once compiled, only what the loss uses is computed.
-
-    Args:
-      recipe: static.
-      params: those of the model, and of the loss's critics.
-      key: for samples of the prior.
-      examples: leaves `[batch, …]`, with labels if the loss is conditional.
-      terms: those of the examples.
-      data_size: how many examples the batch is drawn from.
-    """
-    keys = jax.random.split(key, examples.x.shape[0])
-    prior = jax.vmap(lambda key, y: draw(recipe.model.latent_prior(params, y), key))(keys, examples.y)
-    critics = {
-        name: partial(critic.apply, lax.stop_gradient(params[name])) for name, critic in recipe.loss.critics.items()
-    }
-    return Batch(terms, data_size, math.prod(examples.x.shape[1:]), prior, critics)
 
 
 def step(
@@ -205,12 +111,12 @@ def step(
 
     def objective(trained):
         params = joined(trained, held) if held else trained
-        loss, seen = _loss_and_batch(recipe, params, own, key_noise, batch, data_size)
-        critic_losses = _critic_losses(recipe, params, key_noise, seen)
-        return loss + sum(critic_losses.values(), jnp.zeros(())), (loss, critic_losses, seen.terms)
+        loss, seen = loss_and_batch(recipe, params, own, key_noise, batch, data_size)
+        of_critics = critic_losses(recipe, params, key_noise, seen)
+        return loss + sum(of_critics.values(), jnp.zeros(())), (loss, of_critics, seen.terms)
 
-    grads, (loss, critic_losses, terms) = jax.grad(objective, has_aux=True)(trained)
-    updates, opt_state = _optimizer(recipe, hyper, state.step).update(grads, state.opt_state, trained)
+    grads, (loss, of_critics, terms) = jax.grad(objective, has_aux=True)(trained)
+    updates, opt_state = recipe.optimizer_at(state.step, hyper).update(grads, state.opt_state, trained)
     params: Any = optax.apply_updates(trained, updates)
     if held:
         params = _learned(recipe, joined(params, held), terms, use(key_noise, "learned"), hyper, state.step)
@@ -218,7 +124,7 @@ def step(
     distortion, rate = terms.distortion.mean(), terms.rate.mean()
     metrics = {"loss": loss, "negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
     metrics |= recipe.model.report(terms)
-    metrics |= {f"{name}_loss": value for name, value in critic_losses.items()}
+    metrics |= {f"{name}_loss": value for name, value in of_critics.items()}
     new = State(params, opt_state, state.step + 1, average)
     if recipe.skip_nonfinite:
         wrong = (first_nonfinite(new) >= 0) | ~jnp.isfinite(loss)
@@ -367,16 +273,6 @@ def run(recipe: Recipe, key: Array, hyper: Hyper, data: Examples, *, epochs: int
     return lax.scan(body, init(recipe, key, data), length=epochs)
 
 
-def _critic_losses(recipe: Recipe, params: Params, key: Array, seen: Batch) -> dict[str, Array]:
-    """Each critic's own objective, with no gradient to the model."""
-    losses = {}
-    for name, critic in recipe.loss.critics.items():
-        held = seen._replace(critics={})
-        held = jax.tree.map(lax.stop_gradient, held)
-        losses[name] = critic.loss(use(key, name), held, partial(critic.apply, params[name]))
-    return losses
-
-
 def _learned(recipe: Recipe, params: Params, terms: Terms, key: Array, hyper: Hyper, step: Array) -> Params:
     """The parameters after what parts of the model learn without a gradient, once per update of the optimiser."""
     new = recipe.model.learned(params, terms, key, hyper)
@@ -396,41 +292,3 @@ def _average(recipe: Recipe, state: State, params: Params, decay: Array) -> Any:
     before, _ = recipe.model.split_trained(state.average or {})
     mean = jax.tree.map(lambda mean, new: decay * mean + (1.0 - decay) * new, before, trained)
     return joined(mean, held) if held else mean
-
-
-def _optimizer(recipe: Recipe, hyper: Mapping[str, Any], step: ArrayLike) -> optax.GradientTransformation:
-    """The recipe's optimiser for the model, and Adam for each critic, with the constants of FactorVAE's public code."""
-    optimizer = recipe.optimizes.at({**hyper, "learning_rate": recipe.schedule.at(step, hyper)})
-    if "clip_norm" in recipe.options:
-        optimizer = optax.chain(optax.clip_by_global_norm(hyper["clip_norm"]), optimizer)
-    if recipe.loss.critics:
-        critics = {name: optax.adam(hyper[f"{name}_learning_rate"], b1=0.5, b2=0.9) for name in recipe.loss.critics}
-        optimizer = optax.partition(
-            {"model": optimizer, **critics},
-            lambda params: {name: name if name in critics else "model" for name in params},
-        )
-    if recipe.accumulate > 1:
-        return optax.MultiSteps(optimizer, recipe.accumulate).gradient_transformation()
-    return optimizer
-
-
-def example_parts(
-    recipe: Recipe, params: Params, key: Array, example: Examples
-) -> tuple[Array, Array, Encode, Decode, Distribution]:
-    """What a loss takes for one example, in its order: a key, x as the model sees it, encode, decode, the prior.
-
-    Args:
-      recipe: static.
-      params: those of the model.
-      key: a typed key, split over the pixels and z.
-      example: one example, leaves without a batch axis.
-    """
-    model, (x, y) = recipe.model, example
-    key_pixels, key_latent = jax.random.split(key)
-    return (
-        key_latent,
-        recipe.preprocess(key_pixels, x),
-        lambda x: model.encode(params, x, y),
-        lambda z: model.decode(params, z, y),
-        model.latent_prior(params, y),
-    )

@@ -67,6 +67,26 @@ class Recipe:
         function = self.optimizer
         return Optimizer("custom", lambda learning_rate: function(learning_rate))
 
+    def optimizer_at(self, step: ArrayLike, hyper: Mapping[str, Any]) -> optax.GradientTransformation:
+        """The optimiser of the model, and Adam for each critic, with the constants of FactorVAE's public code.
+
+        Args:
+          step: how many steps are done, `[]`.
+          hyper: as from `hyperparameters`.
+        """
+        optimizer = self.optimizes.at({**hyper, "learning_rate": self.schedule.at(step, hyper)})
+        if "clip_norm" in self.options:
+            optimizer = optax.chain(optax.clip_by_global_norm(hyper["clip_norm"]), optimizer)
+        if self.loss.critics:
+            critics = {name: optax.adam(hyper[f"{name}_learning_rate"], b1=0.5, b2=0.9) for name in self.loss.critics}
+            optimizer = optax.partition(
+                {"model": optimizer, **critics},
+                lambda params: {name: name if name in critics else "model" for name in params},
+            )
+        if self.accumulate > 1:
+            return optax.MultiSteps(optimizer, self.accumulate).gradient_transformation()
+        return optimizer
+
     @property
     def declared(self) -> Declared:
         """The declaration of every leaf of `hyper`: the optimiser, schedule and options, the model's parts, the loss.
