@@ -20,6 +20,7 @@ class Batch(NamedTuple):
       pixels: how many numbers an example has.
       prior_samples: draws from p(z), `[m, latent]`, usually as many as there are examples.
       critics: name -> critic, a function of x, of a reconstruction or of z to logits; its parameters are held fixed.
+        A function alone is the critic called `critic`.
       x: the examples as the model saw them, `[batch, *shape]`.
     """
 
@@ -27,7 +28,7 @@ class Batch(NamedTuple):
     data_size: int | None = None
     pixels: int | None = None
     prior_samples: Array | None = None
-    critics: Mapping[str, Callable[[Array], Array]] = MappingProxyType({})
+    critics: Mapping[str, Callable[[Array], Array]] | Callable[[Array], Array] = MappingProxyType({})
     x: Array | None = None
 
     def gathered(self, axis_name: str | None) -> "Batch":
@@ -77,11 +78,12 @@ class Batch(NamedTuple):
 
     def need_critic(self, name: str = "critic") -> Callable[[Array], Array]:
         """One of `critics`, or a ValueError that says how to give it."""
-        if name not in self.critics:
+        critics = {"critic": self.critics} if callable(self.critics) else self.critics
+        if name not in critics:
             raise ValueError(
                 f"this loss needs a critic {name!r}; got none. Give it as Batch(terms, critics={{{name!r}: …}})."
             )
-        return self.critics[name]
+        return critics[name]
 
 
 def loss_of(value: Array, axis_name: str | None) -> Array:
