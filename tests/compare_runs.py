@@ -97,7 +97,8 @@ def left(folder: Path) -> dict[str, Any]:
     summary = json.loads((folder / "summary.json").read_text())
     found["summary.json"] = {name: value for name, value in summary.items() if name not in FREE}
     for part in sorted((folder / "checkpoints").glob("*/part.json")):
-        found[f"part {part.parent.name}"] = json.loads(part.read_text())
+        content = json.loads(part.read_text())
+        found[f"part {part.parent.name}"] = {n: v for n, v in content.items() if n not in ("model", "sha256")}
         epochs = [path for path in (part.parent / "states").iterdir() if path.is_dir()]
         newest = max(epochs, key=lambda path: int(path.name))
         for array, value in arrays_of(newest).items():
