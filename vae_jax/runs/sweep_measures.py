@@ -74,7 +74,8 @@ def measure_models(models: Models, path: Path, asked: dict[str, Any], measure: M
         entry = MeasuredModel(ModelResult(result.setting, result.seed, diverged=result.diverged), None)
         if not result.diverged:
             model = models.read(result, where[result.identity])
-            entry.measured = known.get(json.dumps(result.who)) or plain(measure(model))
+            before = known.get(json.dumps(result.who))
+            entry.measured = plain(measure(model)) if before is None else before
             codes = model.codes(model.data.test, jax.random.key(0))
             groups.setdefault(json.dumps(dict(result.setting)), []).append((entry, codes, model.model.standard_prior))
         entries.append(entry)
