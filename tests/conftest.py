@@ -12,6 +12,7 @@ from pathlib import Path
 
 CACHE = Path(__file__).parent.parent / ".pytest_cache" / "xla"
 LARGE = 1_600_000_000  # bytes of a worker
+collect_ignore = ["new_parts"]  # importing one registers its part, and doctests would be looked for in them
 UNOPTIMISED = (
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false"
 )
