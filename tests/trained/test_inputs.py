@@ -100,7 +100,7 @@ def test_examples_that_do_not_fit_are_refused_in_a_line(models, name, wrong):
 
 @pytest.mark.parametrize("x", [IMAGES[:2].astype(int) + 250, IMAGES[:2].astype(int) - 250, IMAGES[:2].astype(float)])
 def test_what_is_no_8_bit_image_is_refused(models, x):
-    with pytest.raises(InputError, match=r"expected whole numbers 0\.\.255, or floats in"):
+    with pytest.raises(InputError, match=r"expected (whole numbers 0|float in)"):
         models["images"].encode(x)
 
 

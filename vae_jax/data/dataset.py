@@ -7,13 +7,14 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
+from vae_jax.data.meaning import CHUNK, Meaning, as_stored, expect_finite, meaning_of
 from vae_jax.errors import InputError
 from vae_jax.registry import Registry, summary
 
 LABELS = 2**16  # the most labels allowed: a one-hot label has as many numbers
-CHUNK = 4096  # images checked or hashed at a time
 
 
 class Examples(NamedTuple):
@@ -63,7 +64,13 @@ class Units(NamedTuple):
     scale: Any
 
     def of_model(self, x: Any) -> Any:
-        """Features in the units of the data, converted to those of the model; float32."""
+        """Features in the units of the data, converted to those of the model; float32.
+
+        What is traced, as by `jax.jit`, is converted in float32, which is less exact beside a large offset.
+        """
+        if isinstance(x, jax.core.Tracer):
+            mean, scale = (np.broadcast_to(part.astype(np.float32), x.shape) for part in self)
+            return (x.astype(np.float32) - mean) / scale
         return ((np.asarray(x, np.float64) - self.mean) / self.scale).astype(np.float32)
 
     def of_data(self, x: Any) -> Any:
@@ -139,14 +146,13 @@ def checked(x: np.ndarray, y: np.ndarray | None, origin: str, *, keep_float64: b
         raise InputError(f"{origin}: x is empty, shape {x.shape}; {expected} with n at least 1.")
     if x.ndim == 3:
         x = x[..., None]
-    if x.dtype == bool:
-        x = x.astype(np.uint8) * np.uint8(255)
-    elif np.issubdtype(x.dtype, np.floating) or (x.ndim == 2 and x.dtype.kind in "iu" and x.dtype != np.uint8):
-        with np.errstate(over="ignore"):  # infinity is refused next
-            x = x.astype(np.float64 if keep_float64 and x.ndim == 2 else np.float32)
-        _expect_finite(x, origin)
+    whole = f"{origin}: x"
+    meaning = meaning_of(x, whole)
+    if keep_float64 and meaning is Meaning.FEATURES:
+        x = x.astype(np.float64)
+        expect_finite(x, whole)
     elif x.dtype != np.uint8:
-        raise InputError(f"{origin}: x is {x.dtype}; expected uint8 0..255 or float in [0, 1]. Convert with x.astype.")
+        x = as_stored(x, meaning, whole)
     if y is None:
         return Examples(x)
     if y.shape != x.shape[:1] or y.dtype.kind not in "iu":
@@ -222,19 +228,3 @@ def fingerprint(dataset: Dataset) -> str:
         for start in range(0, len(array), CHUNK):
             digest.update(np.ascontiguousarray(array[start : start + CHUNK]).data)
     return digest.hexdigest()
-
-
-def _expect_finite(x: np.ndarray, origin: str) -> None:
-    """Check that values are finite, and those of images in [0, 1]; the likelihood checks the range of features."""
-    for start in range(0, x.shape[0], CHUNK):
-        part = x[start : start + CHUNK]
-        if not np.isfinite(part).all():
-            row = start + int(np.argwhere(~np.isfinite(part))[0, 0])
-            what = "image" if x.ndim == 4 else "row"
-            least = "" if x.dtype == np.float64 else " in float32"
-            raise InputError(f"{origin}: {what} {row} of x holds NaN or infinity; expected finite numbers{least}.")
-        if x.ndim == 4 and (part.min() < 0 or part.max() > 1):
-            raise InputError(
-                f"{origin}: x goes from {part.min():g} to {part.max():g}; expected float in [0, 1] or uint8 0..255. "
-                "Divide by 255 or convert with x.astype('uint8')."
-            )

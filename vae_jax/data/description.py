@@ -6,8 +6,10 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
-from vae_jax.data.dataset import CHUNK, Dataset, Examples, Units
+from vae_jax.data.dataset import Dataset, Examples, Units
+from vae_jax.data.meaning import CHUNK, Meaning, as_stored, is_black_and_white, meaning_of
 from vae_jax.errors import InputError
 
 
@@ -21,6 +23,8 @@ class Description:
       dtype: the dtype as stored; uint8 means grey levels, which the model sees divided by 255.
       examples: how many there are for training, validation and testing.
       bounds: the smallest and the largest number that the model sees; 0 and 1 for 8-bit data.
+      meaning: what the numbers are.
+      binary: whether the model sees only 0 and 1.
       grey: whether some number of the test part lies strictly between the ends of the scale.
       classes: how many labels there are; 0 without labels.
       class_names: the names of the labels, if they have names.
@@ -34,6 +38,8 @@ class Description:
     dtype: str
     examples: tuple[int, int, int]
     bounds: tuple[float, float] = (0.0, 1.0)
+    meaning: Meaning = Meaning.LEVELS
+    binary: bool = False
     grey: bool = False
     classes: int = 0
     class_names: tuple[str, ...] = ()
@@ -49,7 +55,7 @@ class Description:
     @property
     def pixels(self) -> bool:
         """Whether the numbers are 8-bit grey levels."""
-        return self.dtype == "uint8"
+        return self.meaning is Meaning.LEVELS
 
     @property
     def training_shapes(self) -> Examples:
@@ -58,7 +64,24 @@ class Description:
         y = jax.ShapeDtypeStruct((n,), np.int32) if self.classes else None
         return Examples(jax.ShapeDtypeStruct((n, *self.shape), np.dtype(self.dtype)), y)
 
-    def as_stored(self, x: Any) -> np.ndarray:
+    def stored(self, name: str, x: Any, *, unit: bool = False) -> Any:
+        """A user's examples `[n, *shape]` in the form in which the data are stored, standardised if these were.
+
+        Args:
+          name: what they are called in the message.
+          x: numbers in the units of the data; of 8-bit data, whole numbers 0..255, bool, or floats in [0, 1].
+          unit: whether the likelihood takes only numbers in [0, 1].
+
+        Raises:
+          InputError: numbers that the data cannot hold.
+        """
+        if self.units is None:
+            return as_stored(x, self.meaning, name, binary=self.binary, unit=unit)
+        with np.errstate(over="ignore"):
+            x = self.units.of_model(x)
+        return x if isinstance(x, Tracer) else as_stored(x, Meaning.FEATURES, name)
+
+    def output_as_stored(self, x: Any) -> np.ndarray:
         """Outputs of the model, `[n, *shape]`, in the form that the data are stored in.
 
         Grey levels are rounded to 8 bits; features stay as the model sees them.
@@ -69,11 +92,16 @@ class Description:
     def as_json(self) -> dict[str, Any]:
         """All fields in a form that JSON holds exactly."""
         units = None if self.units is None else {n: np.asarray(v).tolist() for n, v in self.units._asdict().items()}
-        return {**vars(self), "bounds": [repr(end) for end in self.bounds], "units": units}
+        return {
+            **vars(self),
+            "bounds": [repr(end) for end in self.bounds],
+            "units": units,
+            "meaning": self.meaning.name,
+        }
 
 
-def describe(dataset: Dataset) -> Description:
-    """The description of a data set."""
+def describe(dataset: Dataset, *, counts: bool = False) -> Description:
+    """The description of a data set, whose numbers are counts if the likelihood is one of counts."""
     x, factors = dataset.train.x, dataset.factors
     return Description(
         name=dataset.name,
@@ -81,6 +109,8 @@ def describe(dataset: Dataset) -> Description:
         dtype=np.dtype(x.dtype).name,
         examples=(len(x), len(dataset.validation.x), len(dataset.test.x)),
         bounds=bounds(dataset),
+        meaning=meaning_of(np.empty((0, *x.shape[1:]), x.dtype), dataset.name, counts=counts),
+        binary=all(is_black_and_white(part.x) for part in dataset[1:4]),
         grey=_is_grey(dataset.test.x),
         classes=dataset.classes,
         class_names=dataset.class_names,
@@ -103,6 +133,7 @@ def description_of(values: Mapping[str, Any]) -> Description:
         known["bounds"] = tuple(float(end) for end in known["bounds"])
         if known["units"] is not None:
             known["units"] = Units(*(np.asarray(known["units"][name], np.float64) for name in Units._fields))
+        known["meaning"] = Meaning[known["meaning"]]
         np.dtype(known["dtype"])
         return Description(**known)
     except (KeyError, TypeError, ValueError) as error:

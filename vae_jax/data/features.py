@@ -1,11 +1,12 @@
 """Rows of features, which can be standardised, and rows of counts."""
 
+import sys
+
 import numpy as np
 
-from vae_jax.data.dataset import CHUNK, Dataset, Examples, Units
+from vae_jax.data.dataset import Dataset, Examples, Units
+from vae_jax.data.meaning import Meaning, as_stored, is_black_and_white, top_of
 from vae_jax.errors import InputError
-
-MOST = 2**24  # float32 holds every whole number up to here
 
 
 def standardised(dataset: Dataset, units: Units | None = None) -> Dataset:
@@ -57,22 +58,49 @@ def _units_of(x: np.ndarray) -> Units:
 
 
 def as_counts(dataset: Dataset) -> Dataset:
-    """The data as whole numbers in float32; uint8 holds counts here, not grey levels.
+    """The data as whole numbers in float32; uint8 holds counts here, not grey levels, and black and white are 0 and 1.
 
     Raises:
       InputError: numbers that are not whole, negative, or above 2^24.
     """
+    binary = all(is_black_and_white(part.x) for part in dataset[1:4])
 
     def counts(part: Examples) -> Examples:
-        x = np.asarray(part.x).astype(np.float32)
-        for start in range(0, len(x), CHUNK):
-            rows = x[start : start + CHUNK]
-            if not np.array_equal(rows, np.round(rows)) or rows.max() > MOST or rows.min() < 0:
-                raise InputError(
-                    f"{dataset.name} goes from {rows.min():.6g} to {rows.max():.6g}, not all of it counts; expected "
-                    f"whole numbers from 0 to {MOST:,}. Leave out what normalised them."
-                )
-        return part._replace(x=x)
+        x = np.asarray(part.x)
+        return part._replace(x=as_stored(x > 0 if binary else x, Meaning.COUNTS, dataset.name))
 
     train, validation, test = (counts(part) for part in dataset[1:4])
     return dataset._replace(train=train, validation=validation, test=test)
+
+
+def as_black_and_white(dataset: Dataset) -> Dataset:
+    """The data with 8-bit numbers 0 and 1 as black and white, since no grey level of 255 is meant by them.
+
+    Sets of known factors are as published.
+    """
+    parts = dataset[1:4]
+    if dataset.factors is not None or any(part.x.dtype != np.uint8 for part in parts):
+        return dataset
+    if max(top_of(part.x) for part in parts) != 1:
+        return dataset
+    print(f"{dataset.name} holds only 0 and 1: taken as black and white, not as 1 of 255 grey levels.", file=sys.stderr)
+    train, validation, test = (part._replace(x=part.x * np.uint8(255)) for part in parts)
+    return dataset._replace(train=train, validation=validation, test=test)
+
+
+def expect_resolved(x: np.ndarray, origin: str) -> None:
+    """Check that float32 can tell the values of each feature of rows `[n, features]` apart.
+
+    Raises:
+      InputError: rounding to float32 would cost a feature more than a hundredth of its standard deviation.
+    """
+    values = np.asarray(x, np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = values.std(0)
+        lost = np.abs(values - values.astype(np.float32)).max(0)
+    if (blurred := (lost > 0.01 * spread) & (spread > 0) & np.isfinite(lost)).any():
+        j = int(np.argmax(blurred))
+        raise InputError(
+            f"{origin}: feature {j} goes from {values[:, j].min():.12g} to {values[:, j].max():.12g}, an offset beside "
+            f"which float32 loses its spread; pass `standardise`, or subtract the offset."
+        )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vae_jax.data.dataset import DATASETS, Dataset, Units
-from vae_jax.data.features import standardised_as
+from vae_jax.data.features import as_black_and_white, standardised_as
 from vae_jax.data.sources import files, folders, tfds
 from vae_jax.errors import InputError
 
@@ -36,9 +36,10 @@ def load(
     if not name.strip():
         raise InputError("the name of the data is empty; expected a data set's name, a folder of images, or a file.")
     if path.suffix in files.SUFFIXES and name not in DATASETS and size is None:
-        return files.load_file(path, standardise=standardise)
-    dataset = _images(name, manual_dir, size=size, skip_broken=skip_broken)
-    return standardised_as(dataset, standardise)
+        dataset = files.load_file(path, standardise=standardise)
+    else:
+        dataset = standardised_as(_images(name, manual_dir, size=size, skip_broken=skip_broken), standardise)
+    return as_black_and_white(dataset)
 
 
 def _images(name: str, manual_dir: Path | None, *, size: int | None, skip_broken: bool) -> Dataset:

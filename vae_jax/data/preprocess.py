@@ -15,8 +15,10 @@ PREPROCESS: Registry[Preprocess, []] = Registry("preprocessing", "vae_jax.data")
 
 @PREPROCESS.register("grey")
 def grey(key: Array, x: Array) -> Array:
-    """uint8 0..255 to float32 in [0, 1]; floats stay as they are."""
+    """uint8 0..255 to float32 in [0, 1], bool to 0 and 1; floats stay as they are."""
     del key
+    if x.dtype == jnp.bool_:
+        return x.astype(jnp.float32)
     return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
 
 

@@ -140,7 +140,7 @@ def _encode(model: Explored, query: dict[str, Any], body: bytes) -> Response:
                 f"{len(body):,} bytes for an image {list(model.shape)}; expected {np.prod(model.shape):,}."
             )
         x = np.frombuffer(body, np.uint8).reshape(1, *model.shape)
-        x = model.trained.description.as_stored(x / 255.0)
+        x = model.trained.description.output_as_stored(x / 255.0)
         label = _label(model, query)
     y = np.array([label or 0], np.int32) if model.classes else None
     codes = model.encode(x, y)

@@ -107,7 +107,7 @@ class Explored:
             print(f"{error} The page starts from samples of the prior.", file=sys.stderr)
         y = np.arange(SAMPLES, dtype=np.int32) % self.classes if self.classes else None
         drawn = self.trained.generate(jax.random.key(0), SAMPLES, None if y is None else jnp.asarray(y))
-        return Examples(self.trained.description.as_stored(drawn), y)
+        return Examples(self.trained.description.output_as_stored(drawn), y)
 
     @cached_property
     def codes(self) -> Codes:

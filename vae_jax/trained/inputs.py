@@ -46,39 +46,21 @@ def numbers(name: str, given: Any) -> Any:
     return found
 
 
-def examples(name: str, given: Any, described: Description, *, counts: bool) -> Array:
+def examples(name: str, given: Any, described: Description, *, unit: bool) -> Array:
     """Examples as the data are stored, `[n, *shape]`, standardised if these were.
 
     Args:
       name: what they are called in the message.
-      given: grey levels 0..255 or pixels in [0, 1] where the data are images of 8 bits; else numbers in the units of
-        the data.
+      given: numbers in the units of the data; see `Description.stored`.
       described: the description of the data.
-      counts: whether the numbers are counts, which are never grey levels.
+      unit: whether the likelihood takes only numbers in [0, 1].
 
     Raises:
       InputError: as `numbers`; another shape; or numbers that the data cannot hold.
     """
     found = numbers(name, given)
     expect_shape(name, found.shape, described.shape)
-    if described.units is not None:
-        with np.errstate(over="ignore"):
-            found = described.units.of_model(found)
-    elif counts and found.dtype == np.uint8:
-        found = found.astype(np.float32)
-    elif isinstance(found, Tracer):
-        return found
-    elif described.pixels and found.dtype not in (np.uint8, bool):
-        low, high = found.min(), found.max()
-        top = 255 if found.dtype.kind in "iu" else 1
-        if not 0 <= low <= high <= top:
-            raise InputError(f"{name} goes from {low} to {high}; expected whole numbers 0..255, or floats in [0, 1].")
-        found = found.astype(np.uint8) if top == 255 else found
-    with np.errstate(over="ignore"):
-        stored = jnp.asarray(found)
-    if not bool(jnp.isfinite(stored).all()):
-        raise InputError(f"{name} holds numbers that float32 cannot; expected some nearer to the data.")
-    return stored
+    return jnp.asarray(described.stored(name, found, unit=unit))
 
 
 def labels(given: Any, n: int, classes: int) -> Array:

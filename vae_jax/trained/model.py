@@ -270,8 +270,8 @@ class Trained:
 
     def _stored(self, name: str, x: Any) -> Array:
         """Examples as they are stored, standardised if the data were."""
-        counts = getattr(self.model.likelihood, "support", None) is Support.COUNTS
-        return examples(name, x, self.description, counts=counts)
+        support = getattr(self.model.likelihood, "support", Support.REAL)
+        return examples(name, x, self.description, unit=support not in (Support.REAL, Support.COUNTS))
 
     def _labels(self, y: Any, n: int) -> Array | None:
         """Labels as the model takes them."""

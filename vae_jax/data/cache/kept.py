@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from vae_jax.caching import cache_folder
 from vae_jax.data.cache.arrays import atomic_array
-from vae_jax.data.dataset import CHUNK
+from vae_jax.data.meaning import CHUNK
 from vae_jax.errors import InputError
 from vae_jax.writing import write_json
 

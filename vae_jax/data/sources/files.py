@@ -11,7 +11,7 @@ from typing import IO
 import numpy as np
 
 from vae_jax.data.dataset import Dataset, Units, checked, split
-from vae_jax.data.features import standardised_as
+from vae_jax.data.features import expect_resolved, standardised_as
 from vae_jax.errors import InputError, first_line
 
 SUFFIXES = (".npz", ".npy")
@@ -39,6 +39,8 @@ def load_file(path: Path, *, standardise: bool | Units = False) -> Dataset:
     except Exception as error:  # whatever a broken file makes zipfile and NumPy raise, down to SyntaxError
         reason = first_line(error)
         raise InputError(f"{path} is not a NumPy file of plain numbers ({reason}); write it with np.savez.") from error
+    if standardise is False and arrays["x"].ndim == 2 and arrays["x"].dtype.kind in "iuf":
+        expect_resolved(arrays["x"], str(path))
     examples = checked(arrays["x"], arrays.get("y"), str(path), keep_float64=standardise is not False)
     dataset = split(str(path), examples, validation=0.1, test=0.1)
     return standardised_as(dataset, standardise)

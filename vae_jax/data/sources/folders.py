@@ -21,7 +21,7 @@ from vae_jax.data.sources.pictures import pixels, shape_of
 from vae_jax.errors import InputError, first_line
 from vae_jax.progress import bar
 
-READER = 1  # version of the kept arrays; raise it when they are made differently
+READER = 2  # version of the kept arrays; raise it when they are made differently
 AHEAD = 64  # images read at a time
 
 
@@ -123,7 +123,7 @@ def _make(folder: ImageFolder, kept: Path, *, size: int | None, skip_broken: boo
                 "`size=64` to crop and resize them all."
             )
         channels = 1 if all(one.grey for one in shapes.values()) else 3
-        decode = partial(pixels, size=size, channels=channels)
+        decode = partial(pixels, size=size, channels=channels, top=max(one.top for one in shapes.values()))
         good: list[str] = []
         whole = (len(shapes), *((size, size) if size else shape), channels)
         with atomic_array(kept / "x.npy", whole, np.uint8) as array:

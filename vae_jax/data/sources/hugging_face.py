@@ -1,6 +1,5 @@
 """Image sets of Hugging Face `datasets`, by name or from a folder on this machine; the `[huggingface]` extra."""
 
-from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ import numpy as np
 from vae_jax.data.cache.arrays import atomic_array
 from vae_jax.data.cache.kept import kept_arrays, write_array
 from vae_jax.data.dataset import Dataset, checked, dealt, known_labels
-from vae_jax.data.sources.pictures import GREY, as_array
+from vae_jax.data.sources.pictures import GREY, as_array, top_of
 from vae_jax.errors import InputError, first_line
 from vae_jax.progress import bar
 
-READER = 1  # version of the kept arrays; raise it when they are made differently
+READER = 2  # version of the kept arrays; raise it when they are made differently
 SAVED = ("dataset_dict.json", "dataset_info.json", "state.json")  # files that `save_to_disk` writes
 PARTS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
 
@@ -66,9 +65,10 @@ def load_named(name: str, *, size: int | None = None) -> Dataset:
 
 def _make(parts: dict[str, Any], images: str, labels: str | None, size: int | None, name: str, kept: Path) -> dict:
     """Read every image and write the arrays, in two passes: the first finds the shape that the second needs."""
-    seen = Counter((i.size, i.mode) for data in parts.values() for i in _each(data, images, f"looking at {name}"))
-    channels = 1 if {mode for _, mode in seen} <= {*GREY} else 3
-    sizes = {wide_high for wide_high, _ in seen}
+    each = (image for data in parts.values() for image in _each(data, images, f"looking at {name}"))
+    seen = {(image.size, image.mode, top_of(image)) for image in each}
+    channels = 1 if {mode for _, mode, _ in seen} <= {*GREY} else 3
+    sizes, top = {wide_high for wide_high, _, _ in seen}, max(top for _, _, top in seen)
     if size is None and len(sizes) > 1:
         raise InputError(f"{name} holds images of {len(sizes)} sizes; expected one. Pass `size=64` to crop and resize.")
     wide, high = sizes.pop()
@@ -77,7 +77,7 @@ def _make(parts: dict[str, Any], images: str, labels: str | None, size: int | No
         shape = (len(data), *((size, size) if size else (high, wide)), channels)
         with atomic_array(kept / f"{part}-x.npy", shape, np.uint8) as array:
             for index, image in enumerate(_each(data, images, f"reading {name} {part}")):
-                array[index] = as_array(image, size=size, channels=channels)
+                array[index] = as_array(image, size=size, channels=channels, top=top)
         rows[f"{part}-x"] = len(data)
         if labels is not None:
             write_array(kept / f"{part}-y.npy", np.asarray(data[labels], np.int32))

@@ -18,11 +18,13 @@ class Shape(NamedTuple):
       height: in pixels, after the rotation that EXIF asks for.
       width: likewise.
       grey: whether it has no colour.
+      top: the largest grey level that it may hold; of a format with more than 8 bits, the largest that it does.
     """
 
     height: int
     width: int
     grey: bool
+    top: int = 255
 
 
 def shape_of(path: Path) -> Shape:
@@ -38,7 +40,12 @@ def shape_of(path: Path) -> Shape:
         if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # a quarter turn, already done for some formats
             image.load()
             image = ImageOps.exif_transpose(image)
-        return Shape(image.height, image.width, grey)
+        return Shape(image.height, image.width, grey, top_of(image))
+
+
+def top_of(image: Any) -> int:
+    """The largest grey level of a Pillow image; 255 for one of 8 bits, which is not decoded."""
+    return int(np.asarray(image).max(initial=0)) if image.mode in DEEP else 255
 
 
 def _grey_palette(image: Any) -> bool:
@@ -46,13 +53,14 @@ def _grey_palette(image: Any) -> bool:
     return bool((colors == colors[:, :1]).all())
 
 
-def pixels(path: Path, *, size: int | None, channels: int) -> np.ndarray:
+def pixels(path: Path, *, size: int | None, channels: int, top: int = 2**16 - 1) -> np.ndarray:
     """An image file as `[height, width, channels]` uint8, cropped to its central square and resized to `size`.
 
     Args:
       path: the file.
       size: side length in pixels; None to leave the image as large as it is, without cropping.
       channels: 1 for grey, 3 for RGB.
+      top: as of `as_array`.
 
     Raises:
       Exception: the file is not an image, or is truncated.
@@ -61,19 +69,20 @@ def pixels(path: Path, *, size: int | None, channels: int) -> np.ndarray:
 
     with opened(path) as image:
         image.load()
-        return as_array(ImageOps.exif_transpose(image), size=size, channels=channels)
+        return as_array(ImageOps.exif_transpose(image), size=size, channels=channels, top=top)
 
 
-def as_array(image: Any, *, size: int | None, channels: int) -> np.ndarray:
+def as_array(image: Any, *, size: int | None, channels: int, top: int = 2**16 - 1) -> np.ndarray:
     """A Pillow image as `[height, width, channels]` uint8; see `pixels`.
 
-    16 bits become 8 by dropping the lower byte, transparent parts become white, and colour becomes grey by the luma of
+    16 bits become 8 by dropping the lower byte, unless no image of the set uses the upper one. Transparent parts become white, and colour becomes grey by the luma of
     ITU-R 601.
 
     Args:
       image: the image.
       size: side length in pixels; None to leave the image as large as it is, without cropping.
       channels: 1 for grey, 3 for RGB.
+      top: the largest grey level of all images of the set that have more than 8 bits.
 
     Raises:
       ValueError: grey levels that have more than 16 bits or are not whole numbers.
@@ -84,7 +93,7 @@ def as_array(image: Any, *, size: int | None, channels: int) -> np.ndarray:
         values = np.asarray(image).astype(np.int64)
         if values.min(initial=0) < 0 or values.max(initial=0) > 0xFFFF:
             raise ValueError("grey levels of more than 16 bits")
-        image = Image.fromarray((values >> 8).astype(np.uint8))
+        image = Image.fromarray((values >> 8 if top > 255 else values).astype(np.uint8))
     elif image.mode == "F":
         raise ValueError("grey levels that are not whole numbers")
     if image.mode in CLEAR or "transparency" in image.info:

@@ -278,7 +278,7 @@ def _data_for(chosen: Resolved, *, standardise: Any = None) -> tuple[Dataset, De
     support = chosen.likelihood.support
     if support is Support.COUNTS:
         dataset = as_counts(dataset)
-    described = describe(dataset)
+    described = describe(dataset, counts=support is Support.COUNTS)
     low, high = described.bounds
     inside = low >= 0 and (support is Support.COUNTS or high <= 1)
     if support is not Support.REAL and not inside:
