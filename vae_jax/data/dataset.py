@@ -7,8 +7,8 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
+from jax.core import Tracer
 
 from vae_jax.data.meaning import CHUNK, Meaning, as_stored, expect_finite, meaning_of
 from vae_jax.errors import InputError
@@ -68,7 +68,7 @@ class Units(NamedTuple):
 
         What is traced, as by `jax.jit`, is converted in float32, which is less exact beside a large offset.
         """
-        if isinstance(x, jax.core.Tracer):
+        if isinstance(x, Tracer):
             mean, scale = (np.broadcast_to(part.astype(np.float32), x.shape) for part in self)
             return (x.astype(np.float32) - mean) / scale
         return ((np.asarray(x, np.float64) - self.mean) / self.scale).astype(np.float32)

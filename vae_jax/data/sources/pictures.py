@@ -75,8 +75,8 @@ def pixels(path: Path, *, size: int | None, channels: int, top: int = 2**16 - 1)
 def as_array(image: Any, *, size: int | None, channels: int, top: int = 2**16 - 1) -> np.ndarray:
     """A Pillow image as `[height, width, channels]` uint8; see `pixels`.
 
-    16 bits become 8 by dropping the lower byte, unless no image of the set uses the upper one. Transparent parts become white, and colour becomes grey by the luma of
-    ITU-R 601.
+    16 bits become 8 by dropping the lower byte, unless no image of the set uses the upper one. Transparent parts become
+    white, and colour becomes grey by the luma of ITU-R 601.
 
     Args:
       image: the image.
