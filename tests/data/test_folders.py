@@ -208,3 +208,78 @@ def test_a_file_that_changes_while_it_is_read_is_no_other_image(shape, tmp_path,
     with pytest.raises(InputError, match="changed while it was read"):
         data.load(str(tmp_path / "ten"))
     assert not list(cache_folder("images").glob("*/about.json"))
+
+
+def pictures(folder, count, level=0):
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        Image.new("L", (4, 4), level + index).save(folder / f"{index:03}.png")
+
+
+def test_outer_folders_that_are_parts_are_parts_and_the_classes_lie_below(tmp_path):
+    pets = tmp_path / "pets"
+    for place, (part, count) in enumerate({"Train": 12, "val": 3, "test": 4}.items()):
+        for label, name in enumerate(("cat", "dog")):
+            pictures(pets / part / name, count, 100 * label + 30 * place)
+    found = data.load(str(pets))
+    assert [len(part.x) for part in found[1:4]] == [24, 6, 8] and found.class_names == ("cat", "dog")
+    for place, part in enumerate(found[1:4]):
+        np.testing.assert_array_equal(part.x[:, 0, 0, 0] >= 100, part.y == 1)
+        np.testing.assert_array_equal(part.x[:, 0, 0, 0] % 100 // 30, place)
+
+
+@pytest.mark.parametrize("there", [{"train"}, {"train", "test"}, {"train", "valid"}])
+def test_parts_that_are_missing_are_a_random_tenth_of_the_training_part(there, tmp_path):
+    pets = tmp_path / "pets"
+    for part in there:
+        pictures(pets / part, 40)
+    found = data.load(str(pets))
+    tests, held = ("test" in there), ("valid" in there)
+    assert len(found.test.x) == (40 if tests else 4) and len(found.validation.x) == (40 if held else 4)
+    assert len(found.train.x) == 40 - 4 * (not tests) - 4 * (not held) and found.classes == 0
+
+
+def test_a_class_called_test_among_others_is_a_class(tmp_path):
+    for name in ("test", "cat", "train"):
+        pictures(tmp_path / "x" / name, 10)
+    assert data.load(str(tmp_path / "x")).class_names == ("cat", "test", "train")
+
+
+def test_what_is_left_out_is_said(tmp_path, capsys):
+    """Runs, links to folders, and files that are no images."""
+    own = tmp_path / "own"
+    pictures(own / "a", 10)
+    pictures(own / "b", 10)
+    pictures(own / "runs" / "one" / "samples", 5)
+    (own / "runs" / "one" / "config.json").write_text("{}")
+    (own / "runs" / "one" / "metrics.jsonl").write_text("")
+    pictures(tmp_path / "elsewhere", 5)
+    (own / "c").symlink_to(tmp_path / "elsewhere")
+    (own / "notes.txt").write_text("x")
+    found = data.load(str(own))
+    assert len(everything(found)) == 20 and found.class_names == ("a", "b")
+    said = capsys.readouterr().err
+    for words in ("runs/one, a folder of results", "c, a link to a folder", "1 file of other kinds (.txt)"):
+        assert words in said
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_subfolder_that_cannot_be_read_is_named(skip, tmp_path, monkeypatch, capsys):
+    for name in ("a", "b", "c"):
+        pictures(tmp_path / "x" / name, 10)
+    scan = os.scandir
+
+    def closed(path):
+        if str(path).endswith("/b"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    if not skip:
+        with pytest.raises(
+            InputError, match=r"/b cannot be read \(Permission denied\); mend that, or pass `skip_broken`"
+        ):
+            data.load(str(tmp_path / "x"))
+        return
+    assert data.load(str(tmp_path / "x"), skip_broken=True).class_names == ("a", "c")
+    assert "left out b (Permission denied)" in capsys.readouterr().err

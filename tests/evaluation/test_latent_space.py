@@ -87,3 +87,12 @@ def test_code_mixture_finds_two_clusters(key):
     np.testing.assert_allclose(samples.mean(0), mixture.mean, atol=0.15)
     expected = 0.75 * scipy.stats.multivariate_normal([-1, -1], 0.09).pdf([-1, -1])
     np.testing.assert_allclose(np.exp(mixture.log_prob(jnp.array([-1.0, -1.0]))), expected, rtol=0.1)
+
+
+@pytest.mark.parametrize("different", [1, 3])
+def test_a_mixture_is_fitted_to_codes_of_which_few_differ(different):
+    """As a codebook's are; in float32 scikit-learn finds negative variances."""
+    few = 7 + np.random.RandomState(0).randn(different, 3).astype(np.float32)
+    mixture = fit_code_mixture(few[np.arange(300) % different], components=20)
+    assert mixture.means.shape == (different, 3)
+    np.testing.assert_allclose(np.sort(mixture.means[:, 0]), np.sort(few[:, 0]), atol=1e-3)

@@ -13,6 +13,7 @@ from vae_jax import plots
 from vae_jax.commands.closing import table, what_next
 from vae_jax.commands.command import COMMANDS
 from vae_jax.commands.devices import devices_of
+from vae_jax.commands.opening import say_understood
 from vae_jax.commands.words import in_a_row
 from vae_jax.errors import InputError
 from vae_jax.runs.configuration.cells import Cell, cells
@@ -40,6 +41,7 @@ def main(config: Config) -> None:
     chosen = chosen.into(out)
     (cell,) = cells(chosen)
     _expect_to_divide(config.batch_size, len(devices))
+    say_understood(cell.experiment)
     with RunFolder(out, chosen) as folder:
         hosts.wait("folder made")
         summary = train(folder, cell, devices, stream=config.stream)

@@ -223,15 +223,14 @@ def fit_code_mixture(codes: np.ndarray, *, components: int = 20, seed: int = 0) 
 
     Args:
       codes: `[n, latent]`.
-      components: how many normals, at most n.
+      components: how many normals, at most one for each different code.
       seed: the seed of the fit's starting point.
     """
     from sklearn.mixture import GaussianMixture
 
-    components = min(components, len(codes))
-    fitted: Any = GaussianMixture(components, covariance_type="diag", random_state=seed, reg_covar=1e-5).fit(
-        np.asarray(codes)
-    )
+    codes = np.asarray(codes, np.float64)  # in float32 the covariance of equal codes may come out negative
+    components = min(components, len(np.unique(codes, axis=0)))
+    fitted: Any = GaussianMixture(components, covariance_type="diag", random_state=seed, reg_covar=1e-5).fit(codes)
     means, covariances = np.asarray(fitted.means_), np.asarray(fitted.covariances_)
     parts = np.log(fitted.weights_), means, np.log(covariances)
     return Mixture(*(jnp.asarray(part, jnp.float32) for part in parts))

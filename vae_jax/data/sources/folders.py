@@ -16,13 +16,18 @@ import numpy as np
 
 from vae_jax.data.cache.arrays import atomic_array
 from vae_jax.data.cache.kept import kept_arrays, write_array
-from vae_jax.data.dataset import Dataset, checked, split
+from vae_jax.data.dataset import Dataset, Examples, checked, count_classes, rows, split
 from vae_jax.data.sources.pictures import pixels, shape_of
 from vae_jax.errors import InputError, first_line
 from vae_jax.progress import bar
 
-READER = 2  # version of the kept arrays; raise it when they are made differently
+READER = 3  # version of the kept arrays; raise it when they are made differently
 AHEAD = 64  # images read at a time
+PARTS = {  # names of outer subfolders that are parts and not classes
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 
 
 class ImageFolder(NamedTuple):
@@ -33,12 +38,22 @@ class ImageFolder(NamedTuple):
       files: the images, by their paths relative to the folder, in order.
       labels: the names of the subfolders that hold them, in order; empty if some image is in none.
       fingerprint: SHA-256 of the names of the files, and of the size, times, device and inode of each.
+      in_parts: whether the outer subfolders are parts, as in train/cat, val/cat and test/cat.
+      left_out: what is in the folder and not among the files, in words.
+      unread: subfolders that could not be read, with the reason.
     """
 
     path: Path
     files: list[str]
     labels: list[str]
     fingerprint: str
+    in_parts: bool = False
+    left_out: tuple[str, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
+
+    def label(self, file: str) -> str:
+        """The subfolder that names the class of a file."""
+        return file.split("/")[int(self.in_parts)]
 
 
 class Broken(NamedTuple):
@@ -54,6 +69,9 @@ class Broken(NamedTuple):
 def load_folder(path: Path, *, size: int | None = None, skip_broken: bool = False) -> Dataset:
     """The images of a folder and its subfolders, whose names become labels; 80 % train, 10 % validation, 10 % test.
 
+    Subfolders named train, val (or valid, validation) and test are those parts, and their subfolders are the labels; a
+    part that is missing is a random tenth of the training images. Folders of runs are passed over.
+
     Any format that Pillow reads will do. Each image is rotated as its EXIF says, cropped to its central square and
     resized to `size`. If all images are grey they stay grey, else all become RGB. 16 bits become 8, transparent parts
     become white, and of an animation the first frame is taken.
@@ -62,22 +80,47 @@ def load_folder(path: Path, *, size: int | None = None, skip_broken: bool = Fals
     was added, removed or changed.
 
     Args:
-      path: the folder. Labels are its subfolders, in alphabetical order, if no image lies outside them.
+      path: the folder. Labels are its subfolders, in alphabetical order, if no image lies outside them. Links to
+        folders are not followed.
       size: side length in pixels; None for images that all have one shape, which are not cropped.
-      skip_broken: leave out files that cannot be read, and say which.
+      skip_broken: leave out files and subfolders that cannot be read, and say which.
 
     Raises:
       InputError: no images, too few of them, several shapes without `size`, or a file that cannot be read.
     """
     folder = images_of(path)
+    if folder.unread and not skip_broken:
+        unread, reason = folder.unread[0]
+        raise InputError(f"{path / unread} cannot be read ({reason}); mend that, or pass `skip_broken`.")
+    if words := [*folder.left_out, *(f"{unread} ({reason})" for unread, reason in folder.unread)]:
+        print(f"{path}: left out {', '.join(words)}.", file=sys.stderr)
     of = (READER, str(path.resolve()), folder.fingerprint, size, skip_broken)
     arrays, about = kept_arrays(of, partial(_make, folder, size=size, skip_broken=skip_broken))
     if skipped := about["skipped"]:
         more = f" and {len(skipped) - 3} more" if len(skipped) > 3 else ""
         left = f"{len(skipped)} broken file{'s are' if len(skipped) > 1 else ' is'} left out"
         print(f"{path}: {left}, {', '.join(skipped[:3])}{more}.", file=sys.stderr)
-    dataset = split(str(path), checked(arrays["x"], arrays.get("y"), str(path)), validation=0.1, test=0.1)
+    examples = checked(arrays["x"], arrays.get("y"), str(path))
+    if folder.in_parts:
+        dataset = _in_parts(str(path), examples, [PARTS[_top(file)] for file in _without(folder.files, skipped)])
+    else:
+        dataset = split(str(path), examples, validation=0.1, test=0.1)
     return dataset._replace(class_names=tuple(folder.labels))
+
+
+def _in_parts(name: str, data: Examples, parts: Sequence[str]) -> Dataset:
+    """A data set from the part that each example belongs to; a missing part is a random tenth of the training part."""
+    index = {part: np.flatnonzero(np.asarray(parts) == part) for part in ("train", "validation", "test")}
+    missing = [part for part in ("validation", "test") if not len(index[part])]
+    n = len(index["train"])
+    tenth = round(n / 10)
+    if n < 2 or (missing and tenth < 1):
+        raise InputError(f"{name}: {n} training images are too few; expected at least 10.")
+    order = np.random.RandomState(0).permutation(n)
+    for place, part in enumerate(missing):
+        index[part] = index["train"][np.sort(order[place * tenth : (place + 1) * tenth])]
+    index["train"] = index["train"][np.sort(order[len(missing) * tenth :])]
+    return Dataset(name, *(rows(data, found) for found in index.values()), classes=count_classes(data))
 
 
 def images_of(path: Path) -> ImageFolder:
@@ -89,13 +132,37 @@ def images_of(path: Path) -> ImageFolder:
     from PIL import Image
 
     suffixes, found, digest = set(Image.registered_extensions()), [], hashlib.sha256()
-    for root, folders, names in os.walk(path):
+    runs, links, unread, others = [], [], [], Counter()
+
+    def relative(full: str) -> str:
+        return os.path.relpath(full, path)
+
+    def failed(error: OSError) -> None:
+        unread.append((relative(str(error.filename)), error.strerror or str(error)))
+
+    for root, folders, names in os.walk(path, onerror=failed):
+        if "config.json" in names and ("checkpoints" in folders or "metrics.jsonl" in names):
+            runs.append(relative(root))
+            folders.clear()
+            continue
         folders[:] = [folder for folder in folders if not folder.startswith(".")]
-        files = [name for name in names if not name.startswith(".") and Path(name).suffix.lower() in suffixes]
-        found += [(Path(root) / name).relative_to(path).as_posix() for name in files]
+        links += [relative(os.path.join(root, name)) for name in folders if os.path.islink(os.path.join(root, name))]
+        for name in names:
+            suffix = Path(name).suffix.lower()
+            if suffix in suffixes and not name.startswith("."):
+                found.append((Path(root) / name).relative_to(path).as_posix())
+            elif not name.startswith("."):
+                others[suffix or name] += 1
+    left_out = [f"{run}, a folder of results of vae_jax" for run in sorted(runs)]
+    left_out += [f"{link}, a link to a folder (give the folder itself)" for link in sorted(links)]
+    if others:
+        count, kinds = sum(others.values()), ", ".join(sorted(others)[:5])
+        left_out.append(f"{count:,} file{'s' * (count > 1)} of other kinds ({kinds})")
     if not found:
+        why = f" ({unread[0][0]} cannot be read: {unread[0][1]})" if unread else ""
         raise InputError(
-            f"{path} holds no images; expected .png, .jpg or another format that Pillow reads, in it or its subfolders."
+            f"{path} holds no images{why}; expected .png, .jpg or another format that Pillow reads, in it or its "
+            f"subfolders.{' Left out: ' + ', '.join(left_out) + '.' if left_out else ''}"
         )
     found.sort()
     for file in found:
@@ -105,8 +172,12 @@ def images_of(path: Path) -> ImageFolder:
         except OSError as error:  # a dangling link; reading it will report it as broken
             seen = (str(error),)
         digest.update(repr((file, *seen)).encode())
-    inside = all("/" in file for file in found)
-    return ImageFolder(path, found, sorted({_label(file) for file in found}) if inside else [], digest.hexdigest())
+    tops = {_top(file) for file in found}
+    in_parts = all("/" in file for file in found) and tops <= PARTS.keys() and "train" in {PARTS[top] for top in tops}
+    deep = 2 if in_parts else 1
+    inside = all(file.count("/") >= deep for file in found)
+    labels = sorted({file.split("/")[deep - 1] for file in found}) if inside else []
+    return ImageFolder(path, found, labels, digest.hexdigest(), in_parts, tuple(left_out), tuple(unread))
 
 
 def _make(folder: ImageFolder, kept: Path, *, size: int | None, skip_broken: bool) -> dict[str, Any]:
@@ -132,12 +203,12 @@ def _make(folder: ImageFolder, kept: Path, *, size: int | None, skip_broken: boo
                     raise InputError(f"{folder.path / file} changed while it was read; run the command again.")
                 array[len(good)] = image
                 good.append(file)
-            if images_of(folder.path) != folder:
+            if images_of(folder.path).fingerprint != folder.fingerprint:
                 raise InputError(f"{folder.path} changed while it was read; run the command again.")
     count = dict.fromkeys(["x", "y"] if folder.labels else ["x"], len(good))
     if folder.labels:
         places = {label: index for index, label in enumerate(folder.labels)}
-        write_array(kept / "y.npy", np.array([places[_label(file)] for file in good], np.int32))
+        write_array(kept / "y.npy", np.array([places[folder.label(file)] for file in good], np.int32))
     return {"of": str(folder.path), "rows": count, "labels": folder.labels, "skipped": _without(folder.files, good)}
 
 
@@ -168,8 +239,8 @@ def _read(
                     )
 
 
-def _label(file: str) -> str:
-    return file.partition("/")[0]
+def _top(file: str) -> str:
+    return file.partition("/")[0].lower()
 
 
 def _without(files: Sequence[str], good: Sequence[str]) -> list[str]:
