@@ -2,18 +2,21 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import jax
 import numpy as np
 import pytest
 from quick import few_codes, no_pictures
+from recipes import EVERY_LOSS
 
 import vae_jax
 from vae_jax.commands import sweep as sweep_command
 from vae_jax.commands import train as train_command
 from vae_jax.errors import InputError
+from vae_jax.losses import LOSSES
 from vae_jax.runs import Config, SweepConfig, build
-from vae_jax.runs.best import begin_best
+from vae_jax.runs.best import begin_best, ramps_end
 from vae_jax.training import begin, grid, lay_out
 
 SMALL = {"hidden": (8,), "latent": 2, "batch_size": 256}
@@ -128,3 +131,53 @@ def test_what_depends_on_the_length_of_a_run_goes_on_with_no_other(tmp_path):
         build(Config(**SMALL, epochs=2, accumulate=9))
     with pytest.raises(InputError, match="--warmup-epochs 1: the β of loss 'ae' does not rise; expected"):
         build(Config(loss="ae", warmup_epochs=1.0))
+
+
+@pytest.mark.parametrize("loss", EVERY_LOSS)
+def test_the_epoch_that_is_kept_has_the_best_objective_of_those_seen(loss, tmp_path):
+    """With all ramps complete; for a loss with critics, whose objective moves with them, the best negative ELBO."""
+    train_command.main(Config(**OVERFITS, loss=loss, epochs=5, patience=5, out=tmp_path / "run"))
+    rows = [json.loads(line)["validation"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    measure = "negative_elbo" if LOSSES[loss].critics else "objective"
+    values = [row[measure] for row in rows]
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert np.isfinite(values).all() and summary["best_epoch"] == int(np.argmin(values)) + 1
+    if loss == "vae":
+        np.testing.assert_allclose(values, [row["negative_elbo"] for row in rows], rtol=0.02)
+
+
+def test_patience_counts_from_the_end_of_a_ramp(tmp_path):
+    """β rises over the first three of six epochs, in which nothing may improve."""
+    flags = {**OVERFITS, "learning_rate": 1.0, "warmup_epochs": 3.0, "patience": 1}
+    train_command.main(Config(**flags, epochs=6, out=tmp_path / "run"))
+    values = [json.loads(line)["validation"]["objective"] for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    epochs = next((n for n in range(4, 7) if n - max(3, int(np.argmin(values[:n])) + 1) >= 1), 6)
+    assert len(values) == epochs >= 4
+    assert any(after > before for before, after in pairwise(values))  # it would have ended
+
+
+def test_ramps_end_where_the_last_of_them_does():
+    recipe = build(Config(**SMALL, loss="capacity")).recipe
+    members = grid(recipe, capacity_steps=[0.0, 10.0, 11.0])
+    assert ramps_end(recipe, members, 5).tolist() == [0, 2, 3]
+    assert ramps_end(build(Config(**SMALL, loss="ae")).recipe, grid(recipe), 5).tolist() == [0]
+
+
+def test_an_optimal_sigma_is_that_of_the_training_part(tmp_path):
+    """Every figure is at it: distortion, log p(x) and bits."""
+    train_command.main(
+        Config(**{**SMALL, "batch_size": 64}, loss="sigma-vae", epochs=12, patience=12, out=tmp_path / "run")
+    )
+    model = vae_jax.load(tmp_path / "run")
+    codes = model.codes(model.data.train, jax.random.key(0))
+    x = np.asarray(model.recipe.preprocessed(jax.random.key(1), model.data.train.x))
+    error = np.mean(np.square(np.asarray(model.decode(codes.drawn)) - x))
+    optimal = model.params["likelihood"]["optimal"]
+    assert float(optimal["squares"] / optimal["weight"]) == pytest.approx(error, rel=0.1)
+    test = json.loads((tmp_path / "run" / "summary.json").read_text())["test"]
+    d, sigma2 = 64, float(optimal["squares"] / optimal["weight"])
+    codes = model.test_codes
+    seen = np.asarray(model.recipe.preprocessed(jax.random.key(1), model.data.test.x))
+    squares = np.square(np.asarray(model.decode(codes.drawn)) - seen).sum(axis=(1, 2, 3)).mean()
+    expected = 0.5 * (squares / sigma2 + d * np.log(2 * np.pi * sigma2))
+    assert test["distortion"] == pytest.approx(expected, abs=0.5) and test["distortion"] < 0.5 * d * np.log(2 * np.pi)

@@ -123,3 +123,17 @@ class Mixture(NamedTuple):
         """log p(x) in nats, `[]`, by log-sum-exp over the components."""
         of_each = jax.vmap(lambda mean, log_var: Normal(mean, log_var).log_prob(x))(self.means, self.log_vars)
         return jax.nn.logsumexp(jax.nn.log_softmax(upcast(self.logits)) + of_each)
+
+
+def squared_error_of(log_likelihood: Array, log_var: Array, numbers: int) -> Array:
+    """The mean squared error that a normal's log-likelihood was made of, the inverse of Σ log N(x; μ, σ²).
+
+    Args:
+      log_likelihood: `[...]`, summed over the numbers of x.
+      log_var: `[...]`, log σ², the same for all of them.
+      numbers: how many there are.
+
+    Returns:
+      Mean over the numbers of (x − μ)², `[...]`.
+    """
+    return (-2.0 * log_likelihood / numbers - LOG_2PI - log_var) * jnp.exp(log_var)

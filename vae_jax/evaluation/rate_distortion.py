@@ -85,29 +85,36 @@ def evaluate_elbo(
     return result
 
 
-def elbo_means(recipe: Recipe, params: Params, key: Array, data: Examples) -> dict[str, Array]:
+def elbo_means(
+    recipe: Recipe, params: Params, key: Array, data: Examples, hyper: Hyper | None = None
+) -> dict[str, Array]:
     """Only the means of `evaluate_elbo`, float32 on the device: what is monitored while a model trains.
 
-    Pure, so that it can be mapped over models; it returns three numbers, not three for each example.
+    Pure, so that it can be mapped over models; it returns a few numbers, not a few for each example.
 
     Args:
       recipe: the model and its preprocessing; static.
       params: those of the model.
       key: a typed key, for z and for dynamic binarisation.
       data: e.g. the validation set, leaves `[n, …]`.
+      hyper: if given, the objective is returned too.
 
     Returns:
-      `negative_elbo`, `distortion` and `rate`, `[]` each, in nats per example.
+      `negative_elbo`, `distortion` and `rate`, `[]` each, in nats per example, at β = 1; and, with `hyper`,
+      `objective`, what is minimised in training, with its corruption and with all ramps complete.
     """
+    key_loss = None if hyper is None else use(key, "loss")
     data, keys = recipe.labelled(data), jax.random.split(use(key, "elbo"), data.x.shape[0])
 
     def one(inputs):
         terms = example_terms(recipe, params, *inputs)
         return terms.distortion, terms.rate
 
-    distortion, rate = lax.map(one, (keys, data), batch_size=CHUNK)
-    distortion, rate = distortion.mean(), rate.mean()
-    return {"negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
+    distortion, rate = (values.mean() for values in lax.map(one, (keys, data), batch_size=CHUNK))
+    means = {"negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
+    if hyper is not None and key_loss is not None:
+        means["objective"] = _losses(recipe, params, recipe.loss.at(jnp.inf, hyper), key_loss, data).mean()
+    return means
 
 
 class Reconstruction(NamedTuple):

@@ -18,6 +18,7 @@ from vae_jax.models.likelihoods import (
     GaussianLikelihood,
     LearnedGaussianLikelihood,
     NegativeBinomialLikelihood,
+    OptimalGaussianLikelihood,
     PixelGaussianLikelihood,
     PoissonLikelihood,
 )
@@ -30,6 +31,7 @@ MEANS = {  # the operation that turns the decoder's first output into a mean
     BernoulliLikelihood: "Sigmoid",
     GaussianLikelihood: "Identity",
     LearnedGaussianLikelihood: "Identity",
+    OptimalGaussianLikelihood: "Identity",
     PixelGaussianLikelihood: "Identity",
     PoissonLikelihood: "Exp",
     NegativeBinomialLikelihood: "Exp",
@@ -114,7 +116,7 @@ def graphs_of(model: Trained, asked: str, otherwise: str) -> tuple[Graph, Graph]
     if kinds not in ((DenseEncoder, DenseDecoder), (ConvEncoder, ConvDecoder)) or recipe.loss.conditional:
         raise InputError(f"{asked} knows the dense, linear and conv networks without labels; {otherwise}.")
     if type(vae.likelihood) not in MEANS:
-        known = "bernoulli, gaussian, gaussian-learned, gaussian-pixel, poisson and negative-binomial"
+        known = "bernoulli, gaussian, gaussian-learned, gaussian-optimal, gaussian-pixel, poisson and negative-binomial"
         raise InputError(f"{asked} knows the likelihoods {known}; {otherwise}.")
     if type(vae.posterior) not in (NormalPosterior, PointPosterior):
         raise InputError(f"{asked} knows no {type(vae.posterior).__name__}; {otherwise}.")

@@ -15,7 +15,7 @@ from vae_jax.losses.loss import LOSSES
 MOMENTS = ("means", "codes")
 
 
-@LOSSES.register("dip-i")
+@LOSSES.register("dip-i", smallest_batch=2)
 @per_batch
 def dip(
     batch: Batch,
@@ -70,7 +70,7 @@ def dip(
     return loss_of(jnp.mean(terms.distortion + terms.rate) + penalty, axis_name)
 
 
-@LOSSES.register("dip-ii")
+@LOSSES.register("dip-ii", smallest_batch=2)
 @per_batch
 def dip_ii(
     batch: Batch, *, off_diagonal: ArrayLike = 10.0, diagonal: ArrayLike = 10.0, axis_name: str | None = None

@@ -109,7 +109,7 @@ CRITIC = Critic(
 )
 
 
-@LOSSES.register("factor", critics={"critic": CRITIC})
+@LOSSES.register("factor", critics={"critic": CRITIC}, smallest_batch=2)
 @per_batch
 def factor(batch: Batch, *, gamma: ArrayLike = 10.0, axis_name: str | None = None) -> Array:
     """FactorVAE: the negative ELBO plus γ times the total correlation, by the density-ratio trick.

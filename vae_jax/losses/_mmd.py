@@ -76,7 +76,7 @@ def _squared_distances(u: Array, v: Array) -> Array:
 _ALPHA = Hyperparameter(least=float("-inf"), most=1.0)
 
 
-@LOSSES.register("info-vae", ranges={"alpha": _ALPHA})
+@LOSSES.register("info-vae", ranges={"alpha": _ALPHA}, smallest_batch=2)
 @per_batch
 def info_vae(
     batch: Batch,
@@ -122,7 +122,7 @@ def info_vae(
     return loss_of(loss, axis_name)
 
 
-@LOSSES.register("wae-mmd", posterior="point", point=True, likelihood="gaussian")
+@LOSSES.register("wae-mmd", posterior="point", point=True, likelihood="gaussian", smallest_batch=2)
 @per_batch
 def wae_mmd(batch: Batch, *, weight: ArrayLike = 700.0, kernel: str = "imq", axis_name: str | None = None) -> Array:
     """Wasserstein autoencoder (WAE-MMD): point codes, their aggregate matched to the prior.

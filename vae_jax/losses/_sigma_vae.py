@@ -3,16 +3,17 @@
 import math
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 
 from vae_jax.distributions.base import LOG_2PI
+from vae_jax.distributions.continuous import squared_error_of
 from vae_jax.losses._calls import per_batch
 from vae_jax.losses.batch import Batch, loss_of
 from vae_jax.losses.loss import LOSSES
 
 
-@LOSSES.register("sigma-vae", likelihood="gaussian", fixed_likelihood=True, fixed=("smallest_log_var",))
+@LOSSES.register("sigma-vae", likelihood="gaussian-optimal", fixed_likelihood=True, fixed=("smallest_log_var",))
 @per_batch
 def sigma_vae(
     batch: Batch,
@@ -25,14 +26,17 @@ def sigma_vae(
 
     (d/2) [ln 2π + 1 + ln MSE] + β mean(KL),  MSE = mean over the batch of ‖x − μ(z)‖²/d = the best σ²
 
-    In `terms` the likelihood is N(μ(z), I), with σ = 1: the squared error is recovered from it, and `distortion` refers
-    to it. A learned σ gives the same loss at its optimum. The best σ of a batch is below that of the data, so the loss
-    is biased low, by an amount that vanishes as batch·d grows. σ² has a floor at which it stays fixed, so that exact
+    The squared error is recovered from the likelihood in `terms`, N(μ(z), σ²) with one σ: that of `decoded`, or 1
+    without it. In a run it is `gaussian-optimal`, whose σ follows the training batches, so that the distortion,
+    log p(x) and bits that are reported are at a σ that fits.
+
+    A learned σ gives the same loss at its optimum. The best σ of a batch is below that of the data, so the loss is
+    biased low, by an amount that vanishes as batch·d grows. σ² has a floor at which it stays fixed, so that exact
     reconstructions do not cost −∞. Recovered from float32, the MSE is good to about 1e-7: near the floor of 1e-4 the
     loss may be off by a nat at 784 pixels, its gradient by less than a percent.
 
     Args:
-      batch: under a Gaussian likelihood with σ = 1; with `pixels`, which is d, the numbers in an example.
+      batch: under a Gaussian likelihood with one σ; with `pixels`, which is d, the numbers in an example.
       beta: weight of the KL, ≥ 0.
       smallest_log_var: the floor of log σ²; by default σ = 0.01, two and a half of 255 grey levels.
       axis_name: a mapped axis that the batch is split over, as in `jax.lax.pmean`; the loss is that of the whole batch.
@@ -54,7 +58,9 @@ def sigma_vae(
     2.903
     """
     pixels, terms = batch.need_pixels(), batch.gathered(axis_name).need_density("the σ-VAE")
-    error = 2 * jnp.mean(terms.distortion) / pixels - LOG_2PI
+    log_var = getattr(terms.decoded, "log_var", None)
+    log_var = jnp.zeros(()) if log_var is None else lax.stop_gradient(jnp.ravel(log_var)[0])
+    error = squared_error_of(jnp.mean(terms.log_likelihood), log_var, pixels)
     floor = math.exp(smallest_log_var)
     best = jnp.log(jnp.maximum(error, floor)) + 1.0
     distortion = 0.5 * pixels * (LOG_2PI + jnp.where(error > floor, best, smallest_log_var + error / floor))

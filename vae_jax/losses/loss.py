@@ -85,6 +85,7 @@ class Loss:
       fixed_likelihood: whether it is defined only for that likelihood.
       uses_prior: whether it matches the codes to the prior, so that samples of the prior can be decoded.
       conditional: whether the label goes into encoder and decoder.
+      smallest_batch: the fewest examples that it is defined for, if it is one of a batch.
       beta_elbo: whether it is −log p(x|z) + β·KL, so that the known optimum of the β-VAE applies.
       ramps: hyperparameter -> how it rises during training.
       critics: name -> a network trained in the same step with an optimiser of its own.
@@ -107,6 +108,7 @@ class Loss:
     fixed_likelihood: bool = False
     uses_prior: bool = True
     conditional: bool = False
+    smallest_batch: int = 1
     beta_elbo: bool = False
     ramps: Mapping[str, Ramp] = field(default_factory=dict, hash=False)
     critics: Mapping[str, Critic] = field(default_factory=dict, hash=False)

@@ -121,7 +121,7 @@ def aggregate_density(
     return AggregateDensity(jnp.sum(jnp.where(own[..., None], pairs, 0.0), axis=(1, 2)), joint, marginals)
 
 
-@LOSSES.register("beta-tc")
+@LOSSES.register("beta-tc", smallest_batch=2)
 @per_batch
 def beta_tc(
     batch: Batch,

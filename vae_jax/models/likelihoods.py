@@ -5,8 +5,9 @@ A likelihood is a small Flax module from the decoder's output `[..., channels·o
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ import numpy as np
 from jax import Array
 
 from vae_jax.distributions.base import Support
-from vae_jax.distributions.continuous import Normal
+from vae_jax.distributions.continuous import Normal, squared_error_of
 from vae_jax.distributions.counts import NegativeBinomial, Poisson
 from vae_jax.distributions.pixels import (
     Bernoulli,
@@ -22,7 +23,7 @@ from vae_jax.distributions.pixels import (
     DiscretizedLogistic,
     DiscretizedLogisticMixture,
 )
-from vae_jax.models.part import Part
+from vae_jax.models.part import Params, Part
 from vae_jax.registry import Registry
 
 Shape = tuple[int, ...]
@@ -128,6 +129,44 @@ class LearnedGaussianLikelihood(Likelihood):
     @nn.nowrap
     def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
         return LearnedGaussianLikelihood(math.log(max(variance.mean(), SMALLEST))), mean
+
+
+@LIKELIHOODS.register("gaussian-optimal")
+class OptimalGaussianLikelihood(Likelihood):
+    """Real pixels, N(h, σ²) with the σ² that fits best: the mean squared error of the last training batches.
+
+    No gradient trains it; it follows the batches, and is 1 before the first.
+
+    Attributes:
+      smallest_log_var: the floor of log σ²; by default σ = 0.01, two and a half of 255 grey levels.
+      decay: of the moving average over updates, of which about 1/(1 − decay) count.
+
+    Reference: Rybkin, Daniilidis & Levine, *Simple and effective VAE training with calibrated decoders*, 2021.
+    """
+
+    smallest_log_var: float = 2.0 * math.log(0.01)
+    decay: float = 0.8
+
+    @nn.compact
+    def __call__(self, h: Array) -> Normal:
+        squares = self.variable("optimal", "squares", jnp.zeros, ()).value
+        weight = self.variable("optimal", "weight", jnp.zeros, ()).value
+        best = jnp.where(weight > 0, squares / jnp.maximum(weight, 1e-6), 1.0)
+        log_var = jnp.maximum(jnp.log(jnp.maximum(best, 1e-30)), self.smallest_log_var)
+        return Normal(h, jnp.broadcast_to(log_var, h.shape))
+
+    @nn.nowrap
+    def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
+        return self, mean
+
+    @nn.nowrap
+    def learn(self, variables: Params, terms: Any, key: Array, hyper: Mapping[str, Array]) -> Params:
+        old = variables["optimal"]
+        log_vars = terms.decoded.log_var.reshape(len(terms.decoded.log_var), -1)
+        errors = squared_error_of(terms.log_likelihood, log_vars[:, 0], log_vars.shape[1])
+        mixed = {"squares": errors.mean(), "weight": jnp.ones(())}
+        optimal = {name: self.decay * old[name] + (1.0 - self.decay) * new for name, new in mixed.items()}
+        return {**variables, "optimal": optimal}
 
 
 @LIKELIHOODS.register("gaussian-pixel")

@@ -14,7 +14,7 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import ModelResult, evaluate
 from vae_jax.evaluation.rate_distortion import elbo_means
 from vae_jax.plots.generated import draw_epoch
-from vae_jax.runs.best import Best, begin_best
+from vae_jax.runs.best import Best, begin_best, measure_of, ramps_end
 from vae_jax.runs.configuration.building import stored
 from vae_jax.runs.configuration.cells import Cell
 from vae_jax.runs.process import hosts, stopping
@@ -124,7 +124,7 @@ def _train_part(
     part.store.clean_up(newest=done)
     stream = bool(hosts.agree(int(stream or not data_fit(recipe, data.train, devices))))
     validate = _Validation(experiment, members, layout)
-    measure = "negative_elbo" if recipe.has_density else "distortion"  # lower is better
+    measure = measure_of(recipe)  # lower is better
     began = last = time.monotonic()
     reached = epochs if best is None or not best.done(done).all() else done
     with Background("checkpoints", needed=True) as saving:
@@ -200,28 +200,36 @@ def _start(part: Part, experiment: Experiment, members: Members, layout: Layout)
     else:
         done, tree = restored
         population = Population(layout, layout.place(tree["states"]), np.asarray(tree["bad"]), {})
-    patience = experiment.patience
-    return done, population, None if patience is None else begin_best(patience, population, tree.get("best"))
+    if experiment.patience is None:
+        return done, population, None
+    ramped = ramps_end(experiment.recipe, members, steps_per_epoch(experiment.recipe, experiment.data.train))
+    return done, population, begin_best(experiment.patience, population, tree.get("best"), ramped)
 
 
 class _Validation:
-    """The ELBO of every member on the validation images, mapped like the steps: three numbers per member come back."""
+    """The ELBO and the objective of every member on the validation images, mapped like the steps.
+
+    Four numbers per member come back.
+    """
 
     def __init__(self, experiment: Experiment, members: Members, layout: Layout):
         self._function = _validation_program(experiment.recipe, layout)
-        self._keys = layout.place(jax.random.key_data(members.keys_for("validation")))
+        keys = jax.random.key_data(members.keys_for("validation"))
+        names = sorted(experiment.recipe.loss.hyper.keys() & members.hypers.keys())
+        self._own = layout.place((keys, {name: members.hypers[name] for name in names}))
         self._data = layout.share(experiment.data.validation)
 
     def __call__(self, population: Population) -> dict[str, np.ndarray]:
-        return population.measure(self._function, self._keys, self._data)
+        return population.measure(self._function, self._own, self._data)
 
 
 @lru_cache(maxsize=64)
 def _validation_program(recipe: Recipe, layout: Layout) -> Callable:
-    """The validation ELBO, compiled once for all values, as the steps are."""
+    """The validation ELBO and objective, compiled once for all values, as the steps are."""
 
-    def one(params, key, data):
-        return elbo_means(recipe, params, jax.random.wrap_key_data(key), data)
+    def one(params, own, data):
+        key, hyper = own
+        return elbo_means(recipe, params, jax.random.wrap_key_data(key), data, hyper)
 
     return layout.lift(one, 2, 1)
 

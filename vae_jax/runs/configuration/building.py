@@ -138,6 +138,7 @@ def build(config: Config | Resolved, kept: Stored | None = None, *, data: str | 
             f"--batch-size {config.batch_size}: {config.data} has {examples} training images; expected at most that "
             "many."
         )
+    _expect_batches(chosen, described.examples, config.data)
     expect_to_fit(recipe, described.training_shapes, jax.devices()[:1])
     in_epoch = examples // config.batch_size
     epochs = epochs_of(config, in_epoch)
@@ -156,6 +157,22 @@ def build(config: Config | Resolved, kept: Stored | None = None, *, data: str | 
         described=described,
         fingerprint=None if kept is None else kept.fingerprint,
     )
+
+
+def _expect_batches(chosen: Resolved, examples: tuple[int, int, int], place: str) -> None:
+    """Check that a batch of training, and of what is measured, has as many examples as the loss needs."""
+    config, least = chosen.config, chosen.loss.smallest_batch
+    if config.batch_size < least:
+        raise InputError(
+            f"--batch-size {config.batch_size}: loss {config.loss!r} compares the examples of a batch; expected at "
+            f"least {least}."
+        )
+    for part, n in zip(("training", "validation", "test"), examples, strict=True):
+        if n < least:
+            raise InputError(
+                f"--loss {config.loss} compares the examples of a batch, and the {part} part of {place} has {n}; "
+                f"expected at least {least}."
+            )
 
 
 def moments(data: Examples, preprocess: Preprocess) -> tuple[np.ndarray, np.ndarray]:
@@ -257,6 +274,7 @@ def _data_again(chosen: Resolved, kept: Stored, data: str | None) -> Dataset:
             raise InputError(
                 f"{place} holds examples of {name} {getattr(found, name)}; this model takes {getattr(wanted, name)}."
             )
+    _expect_batches(chosen, found.examples, place)
     if chosen.loss.conditional and found.classes > wanted.classes:
         raise InputError(f"{place} has {found.classes} classes; this model takes labels of {wanted.classes}.")
     if data is not None and fingerprint(dataset) != kept.fingerprint:
