@@ -23,7 +23,7 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         yield aside
         os.replace(aside, path)
-    except Exception as error:
+    except BaseException as error:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
@@ -77,7 +77,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
       ValueError: the file is not byte for byte what was written.
       OSError: it cannot be read.
     """
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8", errors="replace")
     try:
         value = json.loads(text)
         value.pop("sha256")

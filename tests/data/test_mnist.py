@@ -1,15 +1,14 @@
 """MNIST and its kin: the real path through TFDS on files made here, and what is refused."""
 
 import gzip
-import hashlib
 import os
-import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from idx import idx
 
 from vae_jax import data
 from vae_jax.data.cache.arrays import atomic_array
@@ -17,51 +16,6 @@ from vae_jax.data.sources import mnist, tfds
 from vae_jax.errors import InputError
 
 REAL = os.environ.get("VAE_JAX_DATA")  # a folder with mnist/, fashion_mnist/ and binarized_mnist/
-
-
-def _idx(array: np.ndarray) -> bytes:
-    header = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}i", *array.shape)
-    return gzip.compress(header + array.tobytes(), mtime=0)
-
-
-@pytest.fixture
-def tfds_files(tmp_path, monkeypatch):
-    """Small files in the original formats, registered with their own checksums, and a TFDS folder of their own."""
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download import checksums
-
-    source = tmp_path / "source"
-    source.mkdir()
-    random = np.random.RandomState(0)
-    contents, truth = {}, {}
-    for prefix, n in (("train", 120), ("t10k", 20)):
-        images = random.randint(0, 256, (n, 28, 28)).astype(np.uint8)
-        labels = (np.arange(n) % 10).astype(np.uint8)
-        truth[prefix] = images, labels
-        contents[f"{prefix}-images-idx3-ubyte.gz"] = _idx(images)
-        contents[f"{prefix}-labels-idx1-ubyte.gz"] = _idx(labels)
-    for part, n in (("train", 30), ("valid", 10), ("test", 10)):
-        images = random.randint(0, 2, (n, 784))
-        truth[f"binarized {part}"] = images
-        text = "\n".join(" ".join(map(str, row)) for row in images) + "\n"
-        contents[f"binarized_mnist_{part}.amat"] = text.encode()
-    for name, content in contents.items():
-        (source / name).write_bytes(content)
-    for name in ("mnist", "binarized_mnist"):
-        builder = tfds.builder_cls(name)
-        infos = {
-            url: checksums.UrlInfo(
-                size=len(contents[info.filename]),
-                checksum=hashlib.sha256(contents[info.filename]).hexdigest(),
-                filename=info.filename,
-            )
-            for url, info in builder.url_infos.items()
-        }
-        monkeypatch.setattr(builder, "url_infos", infos)
-    prepared = tmp_path / "prepared"
-    prepared.mkdir()
-    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(prepared))
-    return source, truth
 
 
 def test_mnist_comes_through_tfds_in_its_own_order(tfds_files):
@@ -168,7 +122,7 @@ def test_the_original_files(name, tmp_path, monkeypatch):
 
 def test_idx_reader_reads_its_own_header(tmp_path):
     array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    (tmp_path / "a.gz").write_bytes(_idx(array))
+    (tmp_path / "a.gz").write_bytes(idx(array))
     np.testing.assert_array_equal(mnist.read_idx(tmp_path / "a.gz"), array)
 
 

@@ -86,7 +86,12 @@ def _make(parts: dict[str, Any], images: str, labels: str | None, size: int | No
 
 
 def _each(data: Any, column: str, doing: str) -> Any:
-    for index, row in enumerate(bar(data.select_columns([column]), desc=doing, unit="image", leave=False)):
-        if row[column] is None:
+    chosen = data.select_columns([column])
+    for index in bar(range(len(data)), desc=doing, unit="image", leave=False):
+        try:
+            image = chosen[index][column]
+        except Exception as error:  # Pillow's own types, Arrow's, and those of files that are gone
+            raise InputError(f"{doing}: row {index} cannot be read ({first_line(error)}); filter it out.") from error
+        if image is None:
             raise InputError(f"{doing}: row {index} has no image; filter such rows out.")
-        yield row[column]
+        yield image

@@ -1,5 +1,6 @@
 """Data sets with known factors, from the files that their authors published; `--manual-dir` says where they are."""
 
+import math
 import zipfile
 from collections.abc import Mapping
 from functools import partial
@@ -12,7 +13,7 @@ from vae_jax.data.cache.arrays import atomic_array
 from vae_jax.data.cache.kept import kept_arrays
 from vae_jax.data.dataset import DATASETS, Dataset, Examples, Factors, rows, split
 from vae_jax.data.sources.pictures import as_array
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, first_line
 from vae_jax.progress import bar
 
 READER = 1  # version of the kept arrays; raise it when they are made differently
@@ -30,9 +31,7 @@ def mpi3d(folder: Path | None) -> Dataset:
     """MPI3D, a robot arm at 64x64, seven factors: mpi3d_toy.npz, _realistic, _real or _real_complex in --manual-dir."""
     path = _file(folder, "mpi3d_*.npz", "mpi3d")
     arrays, _ = kept_arrays(_of(path), partial(_from_npz, path))
-    sizes = next((sizes for sizes in MPI3D_SIZES if np.prod(sizes) == len(arrays["x"])), None)
-    if sizes is None:
-        raise InputError(f"{path} holds {len(arrays['x']):,} images; expected 1,036,800, or 460,800 of real_complex.")
+    sizes = next(sizes for sizes in MPI3D_SIZES if np.prod(sizes) == len(arrays["x"]))
     return gridded("mpi3d", arrays["x"], MPI3D, sizes, label="object_shape")
 
 
@@ -102,6 +101,14 @@ def _of(path: Path) -> tuple:
     return READER, path.name, status.st_size, status.st_mtime_ns
 
 
+def _not_published(path: Path, kept: Path, error: Exception) -> Exception:
+    """What to say of a file that cannot be read; what went wrong in the cache folder is said as it is."""
+    in_cache = isinstance(error, OSError) and str(error.filename or "").startswith(str(kept))
+    if in_cache or isinstance(error, InputError):
+        return error
+    return InputError(f"{path} is not the published file ({first_line(error)}); expected images [n, 64, 64, 3].")
+
+
 def _from_npz(path: Path, kept: Path) -> Mapping[str, Any]:
     """The array `images`, unpacked as it is read, since it may be larger than the memory."""
     try:
@@ -111,12 +118,14 @@ def _from_npz(path: Path, kept: Path) -> Mapping[str, Any]:
             shape, fortran, dtype = header(source)
             if fortran or dtype != np.uint8 or shape[-3:] != (SIDE, SIDE, 3):
                 raise ValueError(f"{dtype} {shape}")
-            shape = (int(np.prod(shape[:-3])), *shape[-3:])
+            shape = (math.prod(shape[:-3]), *shape[-3:])
+            if shape[0] not in map(math.prod, MPI3D_SIZES):
+                raise InputError(f"{path} holds {shape[0]:,} images; expected 1,036,800, or 460,800 of real_complex.")
             with atomic_array(kept / "x.npy", shape, np.uint8) as array:
                 for index in bar(range(len(array)), desc=f"reading {path.name}", unit="image", leave=False):
                     array[index] = np.frombuffer(source.read(array[index].nbytes), np.uint8).reshape(shape[1:])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is not the published file ({error}); expected images [n, 64, 64, 3].") from error
+    except Exception as error:  # RuntimeError: it is encrypted; zlib has its own
+        raise _not_published(path, kept, error) from error
     return {"of": str(path), "rows": {"x": len(array)}}
 
 
@@ -143,11 +152,15 @@ def _from_h5(path: Path, kept: Path) -> Mapping[str, Any]:
         import h5py
     except ImportError:
         raise InputError("3dshapes.h5 is read with h5py; pip install h5py.") from None
-    with h5py.File(path) as file:
-        images: Any = file.get("images")
-        if images is None or images.shape[1:] != (SIDE, SIDE, 3):
-            raise InputError(f"{path} is not the published file; expected images [n, 64, 64, 3].")
-        with atomic_array(kept / "x.npy", images.shape, np.uint8) as array:
-            for start in bar(range(0, len(images), 1000), desc="reading shapes3d", unit="thousand", leave=False):
-                array[start : start + 1000] = images[start : start + 1000]
+    expected = (math.prod(SHAPES3D_SIZES), SIDE, SIDE, 3)
+    try:
+        with h5py.File(path) as file:
+            images: Any = file["images"]
+            if images.shape != expected or images.dtype != np.uint8:
+                raise ValueError(f"{images.dtype} {images.shape}")
+            with atomic_array(kept / "x.npy", images.shape, np.uint8) as array:
+                for start in bar(range(0, len(images), 1000), desc="reading shapes3d", unit="thousand", leave=False):
+                    array[start : start + 1000] = images[start : start + 1000]
+    except Exception as error:  # a group has no shape; h5py raises OSError, KeyError and RuntimeError for damage
+        raise _not_published(path, kept, error) from error
     return {"of": str(path), "rows": {"x": len(array)}}

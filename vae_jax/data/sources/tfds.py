@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from vae_jax.data.dataset import DATASETS, Dataset, dealt
-from vae_jax.data.sources.tfds_arrays import FACTORS, fields_of, is_stacked, known_factors, read, splits_of, stack_part
+from vae_jax.data.sources.tfds_arrays import FACTORS, fields_of, known_factors, read, splits_of, stacked
 from vae_jax.errors import InputError, first_line, nearest
 
 OFFLINE = "Offline, the set digits works, and so does an .npz file of your own"
@@ -81,15 +81,14 @@ def load_builder(make: Callable[[], Any], manual_dir: Path | None, *, size: int 
     """
     builder = make()
     fields = fields_of(builder)
-    if not is_stacked(builder, fields, size):
+    if not builder.info.splits:
         with _alone(builder):
             builder = make()  # another process may have prepared it by now
             if not builder.info.splits:
                 _prepare(builder, manual_dir)
-            for name in splits_of(builder):
-                stack_part(builder, name, fields, size)
-    parts = {name: read(builder, name, fields, size) for name in splits_of(builder)}
-    factors = known_factors(builder, list(parts.values())) if builder.name in FACTORS else None
+    arrays = stacked(builder, size)
+    parts = {name: read(builder, name, arrays) for name in splits_of(builder)}
+    factors = known_factors(builder, arrays, list(parts.values())) if builder.name in FACTORS else None
     if "train" not in parts:
         first, *others = parts
         if others:

@@ -1,20 +1,20 @@
-"""Parts of a TFDS data set as arrays: stacked once into memory-mapped `.npy` files, resized as they are read."""
+"""Parts of a TFDS data set as arrays: stacked once into kept arrays, resized as they are read."""
 
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vae_jax.caching import cache_folder
 from vae_jax.data.cache.arrays import atomic_array
+from vae_jax.data.cache.kept import kept_arrays
 from vae_jax.data.dataset import Examples, Factors, checked, known_labels
 from vae_jax.data.sources.pictures import as_array
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, first_line
 from vae_jax.progress import bar
 
+READER = 1  # version of the kept arrays; raise it when they are made differently
 # Sets whose images are all combinations of known factors: the factors, and which of them is the label.
 FACTORS = {
     "dsprites": (("shape", "scale", "orientation", "x_position", "y_position"), "shape"),
@@ -50,11 +50,12 @@ def fields_of(builder: Any) -> dict[str, str]:
     return fields | {f"label_{name}": f"label_{name}" for name in factors}
 
 
-def known_factors(builder: Any, parts: list[Examples]) -> Factors:
+def known_factors(builder: Any, arrays: Mapping[str, np.ndarray], parts: list[Examples]) -> Factors:
     """The grid of factors that the parts of a data set form together.
 
     Args:
-      builder: the TFDS builder of a set in `FACTORS`, prepared and stacked.
+      builder: the TFDS builder of a set in `FACTORS`, prepared.
+      arrays: all its arrays, as from `stacked`.
       parts: its parts, in the order of `builder.info.splits`.
 
     Raises:
@@ -62,10 +63,7 @@ def known_factors(builder: Any, parts: list[Examples]) -> Factors:
     """
     names, _ = FACTORS[builder.name]
     sizes = tuple(builder.info.features[f"label_{name}"].num_classes for name in names)
-    columns = [
-        np.concatenate([np.load(_path(builder, part, f"label_{name}", None)) for part in builder.info.splits])
-        for name in names
-    ]
+    columns = [np.concatenate([arrays[f"{part}-label_{name}"] for part in builder.info.splits]) for name in names]
     place = np.ravel_multi_index(tuple(columns), sizes)
     counts = np.bincount(place, minlength=int(np.prod(sizes)))
     if counts.min() != counts.max():
@@ -87,44 +85,42 @@ def known_factors(builder: Any, parts: list[Examples]) -> Factors:
     return Factors(names, sizes, images, copies=int(counts.min()), aside=ASIDE.get(builder.name, ()))
 
 
-def is_stacked(builder: Any, fields: Mapping[str, str], size: int | None) -> bool:
-    """Whether all arrays of a data set are there.
-
-    Args:
-      builder: the TFDS builder.
-      fields: what is stacked -> the feature that holds it, from `fields_of`.
-      size: side length in pixels of the stacked images; None for their own.
-    """
-    paths = [_path(builder, part, field, size) for part in builder.info.splits for field in fields]
-    return bool(paths) and all(path.is_file() for path in paths)
-
-
-def stack_part(builder: Any, part: str, fields: Mapping[str, str], size: int | None) -> None:
-    """Write one part of the set as `.npy` files.
+def stacked(builder: Any, size: int | None) -> dict[str, np.ndarray]:
+    """All arrays of a data set, `PART-FIELD` -> memory-mapped, with the fields of `fields_of`; stacked once.
 
     Args:
       builder: the TFDS builder, prepared.
-      part: the name of the part, such as `train`.
-      fields: what is stacked -> the feature that holds it, from `fields_of`.
       size: side length in pixels of the stacked images; None for their own.
 
     Raises:
-      InputError: images of several sizes without `size`, images that cannot be resized, or none at all.
+      InputError: no images, images of several sizes without `size`, images that cannot be resized, or damaged records.
     """
-    paths = {field: _path(builder, part, field, size) for field in fields}
-    if all(path.is_file() for path in paths.values()):
-        return
-    _folder(builder).mkdir(parents=True, exist_ok=True)
+    fields = fields_of(builder)
+    counts = {name: info.num_examples for name, info in builder.info.splits.items()}
+    of = (READER, builder.info.full_name, str(builder.data_dir), sorted(counts.items()), sorted(fields.items()), size)
+
+    def make(folder: Path) -> dict[str, Any]:
+        rows: dict[str, int] = {}
+        for part in splits_of(builder):
+            rows |= _stack(builder, part, fields, size, folder)
+        return {"of": builder.info.full_name, "rows": rows}
+
+    return kept_arrays(of, make)[0]
+
+
+def _stack(builder: Any, part: str, fields: Mapping[str, str], size: int | None, folder: Path) -> dict[str, int]:
+    """Write the arrays of one part; name -> how many rows each has."""
     source = _records(builder, part)
     with ExitStack() as stack:
         arrays: dict[str, np.ndarray] = {}
         words = bar(source, desc=f"reading {builder.name} {part}", unit="image", leave=False)
-        for i, record in enumerate(words):
-            for field, path in paths.items():
-                value = np.asarray(record[fields[field]])
+        for i, record in enumerate(_readable(words, builder, part)):
+            for field, name in fields.items():
+                value = np.asarray(record[name])
                 if field == "image":
                     value = _sized(value, size, builder.name)
                 if field not in arrays:
+                    path = folder / f"{part}-{field}.npy"
                     arrays[field] = stack.enter_context(atomic_array(path, (len(source), *value.shape), value.dtype))
                 if value.shape != arrays[field].shape[1:]:
                     raise InputError(f"{builder.name} holds images of several sizes; expected one. Pass `size=64`.")
@@ -134,6 +130,27 @@ def stack_part(builder: Any, part: str, fields: Mapping[str, str], size: int | N
         x = arrays["image"]
         if x.dtype == np.uint8 and x.max() == 1:  # binary images stored as 0 and 1
             np.multiply(x, np.uint8(255), out=x)
+        return {f"{part}-{field}": len(source) for field in arrays}
+
+
+def _readable(records: Any, builder: Any, part: str) -> Iterator[Any]:
+    """The records, one after another.
+
+    Raises:
+      InputError: one cannot be read.
+    """
+    each = iter(records)
+    while True:
+        try:
+            record = next(each, None)
+        except Exception as error:  # of array_record's, TensorFlow's and Pillow's own types
+            raise InputError(
+                f"a record of the part {part} of {builder.name} cannot be read ({first_line(error)}); delete "
+                f"{builder.data_dir} to prepare it again."
+            ) from error
+        if record is None:
+            return
+        yield record
 
 
 def _records(builder: Any, part: str) -> Any:
@@ -162,30 +179,14 @@ def _sized(image: np.ndarray, size: int | None, name: str) -> np.ndarray:
     return as_array(picture, size=size, channels=1 if image.shape[-1] == 1 else 3)
 
 
-def read(builder: Any, part: str, fields: Mapping[str, str], size: int | None) -> Examples:
-    """One part of the set as memory-mapped arrays.
+def read(builder: Any, part: str, arrays: Mapping[str, np.ndarray]) -> Examples:
+    """One part of the set.
 
     Args:
-      builder: the TFDS builder, prepared and stacked.
-      part: the name of the part, such as `train`.
-      fields: what is stacked -> the feature that holds it, from `fields_of`.
-      size: side length in pixels of the stacked images; None for their own.
+      builder: the TFDS builder, prepared.
+      part: its name.
+      arrays: as from `stacked`.
     """
     _, label = FACTORS.get(builder.name, ((), ""))
-    paths = {field: _path(builder, part, field, size) for field in fields}
-    arrays = {field: np.load(path, mmap_mode="r", allow_pickle=False) for field, path in paths.items()}
-    y = arrays.get("label", arrays.get(f"label_{label}"))
-    return checked(arrays["image"], known_labels(y), builder.name)
-
-
-def _path(builder: Any, part: str, field: str, size: int | None) -> Path:
-    sized = f"-{size}" if size and field == "image" else ""
-    return _folder(builder) / f"whole-{part}-{field}{sized}.npy"
-
-
-def _folder(builder: Any) -> Path:
-    """Where arrays are kept: beside the records, or in the cache folder if that place cannot be written."""
-    folder = Path(builder.data_dir)
-    if not folder.exists() or os.access(folder, os.W_OK):
-        return folder
-    return cache_folder("images", "tfds", builder.info.full_name)
+    y = arrays.get(f"{part}-label", arrays.get(f"{part}-label_{label}"))
+    return checked(arrays[f"{part}-image"], known_labels(y), builder.name)

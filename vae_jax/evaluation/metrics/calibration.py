@@ -12,7 +12,7 @@ import numpy as np
 from vae_jax.caching import cache_folder
 from vae_jax.evaluation.metrics import score as table
 from vae_jax.evaluation.metrics.score import SCORES, Representation, noise, perfect
-from vae_jax.writing import replace_file
+from vae_jax.writing import read_sealed, write_sealed
 
 
 def perfect_and_chance(name: str, like: Representation, latent: int, seed: int) -> dict[str, list[float]]:
@@ -39,7 +39,7 @@ def perfect_and_chance(name: str, like: Representation, latent: int, seed: int) 
     try:
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, json.dumps(values))
+            write_sealed(path, values)
     except OSError:
         pass  # without a writable cache it is computed again next time
     return values
@@ -48,11 +48,10 @@ def perfect_and_chance(name: str, like: Representation, latent: int, seed: int) 
 def _read(path: Path, names: tuple[str, ...]) -> dict[str, list[float]] | None:
     """The cached values, or None if they were not computed yet or cannot be read."""
     try:
-        kept = json.loads(path.read_text())
-        values = {name: [float(value) for value in kept[name]] for name in names}
+        kept = read_sealed(path)
+        return {name: [float(value) for value in kept[name]] for name in names}
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return values if all(len(both) == 2 for both in values.values()) else None
 
 
 def _place(what: list, function: Callable) -> Path | None:
