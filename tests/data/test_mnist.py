@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -165,3 +166,21 @@ def test_an_array_that_could_not_be_stacked_is_not_left(tmp_path):
     with pytest.raises(RuntimeError), atomic_array(tmp_path / "a.npy", (3,), np.uint8):
         raise RuntimeError
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "bits"])
+def test_damaged_records_are_named(damage, tfds_files, tmp_path, monkeypatch):
+    source, _ = tfds_files
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    data.load("mnist", source)
+    shutil.rmtree(tmp_path / "cache")
+    for path in (tmp_path / "prepared").rglob("*.array_record*"):
+        content = bytearray(path.read_bytes())
+        if damage == "gone":
+            path.unlink()
+        elif damage == "cut":
+            path.write_bytes(content[: len(content) // 2])
+        else:
+            path.write_bytes(bytes(255 - byte for byte in content))
+    with pytest.raises(InputError, match=r"cannot be read.*to prepare it again"):
+        data.load("mnist", source)
