@@ -84,3 +84,12 @@ def test_the_data_set_is_a_part_of_the_grid():
     assert len(found.validation.x) == 2_000 and found.classes == 3
     assert 0.02 < (found.train.x > 0).mean() < 0.15
     assert sprites.NAMES == ("shape", "scale", "orientation", "x", "y")
+
+
+@pytest.mark.parametrize("name", ["sprites32", "rooms32", pytest.param("sprites", marks=pytest.mark.slow)])
+def test_no_image_is_in_two_parts(name):
+    """A symmetric shape looks the same at several orientations."""
+    found = data.load(name)
+    parts = [{image.tobytes() for image in part.x} for part in found[1:4]]
+    assert not any(parts[a] & parts[b] for a, b in ((0, 1), (0, 2), (1, 2)))
+    assert [len(part.x) for part in found[1:4]] == [50_000, 2_000, 10_000]

@@ -103,3 +103,12 @@ def test_integers_and_other_shapes_are_refused():
         Poisson(jnp.zeros(3)).log_prob(jnp.zeros(3, jnp.int32))
     with pytest.raises(ValueError, match="one example"):
         NegativeBinomial(jnp.zeros(3), jnp.zeros(())).log_prob(jnp.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("log_rate", [9.0, 11.4, 11.6, 13.0, 16.0, 18.0])
+def test_samples_of_large_rates_have_their_mean_and_variance(log_rate, key):
+    n = 40_000
+    x = np.asarray(Poisson(jnp.full(n, log_rate)).sample(key), np.float64)
+    rate = float(Poisson(jnp.float32(log_rate)).mean)
+    assert x.mean() == pytest.approx(rate, abs=5 * np.sqrt(rate / n))
+    assert x.var() == pytest.approx(rate, abs=5 * rate * np.sqrt(2 / n))

@@ -188,3 +188,16 @@ def test_a_level_of_any_scale_has_mpmaths_probability(log_scale):
     expected = mpmath.log(sigmoid((low + mpmath.mpf(1) / 255) / scale) - sigmoid(low / scale))
     found = DiscretizedLogistic(jnp.full(1, 0.5), jnp.full(1, log_scale)).log_prob(jnp.full(1, 128 / 255))
     np.testing.assert_allclose(found, float(expected), rtol=1e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize("location", [-0.4, 0.0, 0.3, 0.501, 0.97, 1.3])
+@pytest.mark.parametrize("log_scale", [-7.0, -4.0, -2.0, 0.0])
+def test_the_mean_of_a_discretised_logistic_is_the_sum_over_its_levels(location, log_scale):
+    levels = jnp.arange(256) / 255
+    p = DiscretizedLogistic(jnp.float32(location), jnp.float32(log_scale))
+    expected = float(jnp.sum(jnp.exp(jax.vmap(p.log_prob)(levels)) * levels))
+    np.testing.assert_allclose(p.mean, expected, atol=2e-5)
+    logits = jnp.log(jnp.array([0.3, 0.7]))
+    mixed = DiscretizedLogisticMixture(logits, jnp.float32([location, 0.5]), jnp.full(2, log_scale))
+    other = float(DiscretizedLogistic(jnp.float32(0.5), jnp.float32(log_scale)).mean)
+    np.testing.assert_allclose(mixed.mean, 0.3 * expected + 0.7 * other, atol=2e-5)

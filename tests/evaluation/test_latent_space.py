@@ -12,7 +12,7 @@ from recipes import DATA, initial, recipe_of
 
 from vae_jax import Delta, Normal
 from vae_jax.evaluation import aggregate_posterior, encode_all, fit_code_mixture, prior_match, prior_of
-from vae_jax.evaluation.codes import critical_value
+from vae_jax.evaluation.codes import _compare, critical_value
 
 
 def test_aggregate_of_standard_normals_matches_the_prior(key):
@@ -96,3 +96,23 @@ def test_a_mixture_is_fitted_to_codes_of_which_few_differ(different):
     mixture = fit_code_mixture(few[np.arange(300) % different], components=20)
     assert mixture.means.shape == (different, 3)
     np.testing.assert_allclose(np.sort(mixture.means[:, 0]), np.sort(few[:, 0]), atol=1e-3)
+
+
+@pytest.mark.parametrize(("n", "codes"), [(100, "points"), (100, "densities"), (359, "points"), (3000, "points")])
+def test_codes_that_are_the_prior_exceed_the_critical_value_in_one_case_of_twenty(n, codes):
+    """Drawn with replacement, nine of ten did: an x that comes twice looks like a cluster."""
+    trials = 200 if n < 1000 else 60
+
+    def one(key):
+        key_codes, key_match = jax.random.split(key)
+        mean = jax.random.normal(key_codes, (n, 5))
+        posterior = Delta(mean)
+        if codes == "densities":
+            posterior = Normal(jnp.sqrt(0.5) * mean, jnp.full(mean.shape, jnp.log(0.5)))
+        statistic, critical = _compare(posterior, key_match, None, min(n, 200), 39)
+        return statistic > critical
+
+    exceeded = np.mean([bool(one(key)) for key in jax.random.split(jax.random.key(5), trials)])
+    assert abs(exceeded - 0.05) < 4 * np.sqrt(0.05 * 0.95 / trials)
+    match = prior_match(jax.random.key(6), Delta(jnp.zeros((50, 2))))
+    assert match.samples == 50

@@ -1,10 +1,13 @@
 """Samples against real images: what each measure says of copies, of half the classes, of noise, and of the data."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
+from sklearn.metrics.pairwise import polynomial_kernel
 from squares import SMALL, enter_squares
 
 from vae_jax.data import Examples
@@ -165,3 +168,25 @@ def test_binary_data_are_compared_with_binary_samples(key, monkeypatch):
     )
     assert set(np.unique(drawn)) == {0.0, 1.0} and np.asarray(means).min() > 0
     assert drawn.shape == (4, 12, 12, 1)
+
+
+@pytest.mark.parametrize("scale", [0.0, 2.0])
+def test_the_kernel_distance_is_that_of_the_features_as_they_are(scale):
+    """The cubic kernel is not invariant to shifts; scikit-learn's kernel, over all pairs, is the oracle."""
+    random = np.random.RandomState(0)
+    a, b = (np.maximum(random.randn(400, 20) + shift, 0 if scale == 0 else -np.inf) for shift in (scale + 0.2, scale))
+    kernel = partial(polynomial_kernel, degree=3, coef0=1)
+    within = sum((k.sum() - np.trace(k)) / (400 * 399) for k in (kernel(a), kernel(b)))
+    found = samples.distances(a.astype(np.float32), b.astype(np.float32))
+    assert abs(found.kernel - (within - 2 * kernel(a, b).mean())) < 4 * found.kernel_error
+    if scale:  # E(x·y/d + 1)³ for independent normals in d = 20, from the moments of x·y
+
+        def mean(m, n):
+            d = 20
+            first, second = d * m * n, d * (1 + m**2) * (1 + n**2) + d * (d - 1) * (m * n) ** 2
+            cube = (m**3 + 3 * m) * (n**3 + 3 * n)
+            third = d * cube + 3 * d * (d - 1) * (1 + m**2) * (1 + n**2) * m * n + d * (d - 1) * (d - 2) * (m * n) ** 3
+            return third / d**3 + 3 * second / d**2 + 3 * first / d + 1
+
+        truth = mean(2.2, 2.2) + mean(2.0, 2.0) - 2 * mean(2.2, 2.0)
+        assert abs(found.kernel - truth) < 5 * found.kernel_error

@@ -207,3 +207,9 @@ class TestIdentity:
             jax.random.split(key, 50_000)
         )
         assert abs(-values.mean() - self.model.elbo(x, *q)) < 4 * values.std() / np.sqrt(50_000)
+
+
+@pytest.mark.parametrize("latent", [4, 9, -1])
+def test_probabilistic_pca_leaves_something_out(latent):
+    with pytest.raises(ValueError, match="of 4 eigenvalues; expected fewer"):
+        pca_optimum([4.0, 3.0, 2.0, 1.0], latent)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -83,6 +84,25 @@ def test_accumulated_gradients_are_averaged_into_one_update(key):
     gradients = [gradient_of(several, state, key) for state in (first, second)]
     mean = jax.tree.map(lambda a, b: 0.5 * (a + b), *gradients)
     expect_close(third.params, jax.tree.map(lambda p, g: p - 1e-3 * g, first.params, mean), rtol=1e-4)
+
+
+def test_the_average_moves_once_an_update(key):
+    """Steps that only accumulate leave it alone; after three updates it has moved three times."""
+    several = recipe(options=("ema",), accumulate=2)
+    states = steps_of(several, key, 6, ema=0.5)
+    start, expected, updates = states[0].average, states[0].params, 0
+    for before, after in pairwise(states):
+        moved = any(
+            (one != other).any()
+            for one, other in zip(jax.tree.leaves(before.average), jax.tree.leaves(after.average), strict=True)
+        )
+        assert moved == (int(after.step) % 2 == 0)
+        if moved:
+            decay = min(0.5, (1 + updates) / (10 + updates))
+            expected = jax.tree.map(lambda mean, new, d=decay: d * mean + (1 - d) * new, expected, after.params)
+            updates += 1
+    assert updates == 3 and start is not None
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-6), states[-1].average, expected)
 
 
 def test_weight_decay_is_decoupled(key):

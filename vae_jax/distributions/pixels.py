@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 
 from vae_jax.distributions.base import Support, event, finite_exp, upcast
@@ -117,8 +117,8 @@ class DiscretizedLogistic(NamedTuple):
 
     @property
     def mean(self) -> Array:
-        """The location clipped to [0, 1]: close to the mean where the scale is small. Pictures show this."""
-        return jnp.clip(self.location, 0.0, 1.0)
+        """Σ_k P(x > k/255)/255 over the levels k = 0 … 254, the mean of what `sample` draws."""
+        return _mean_level(self.location, self.log_scale)
 
     def sample(self, key: Array) -> Array:
         """One of the 256 levels k/255."""
@@ -153,8 +153,8 @@ class DiscretizedLogisticMixture(NamedTuple):
 
     @property
     def mean(self) -> Array:
-        """Σ_k π_k m_k, with each m_k clipped to [0, 1]."""
-        return jnp.sum(jax.nn.softmax(self.logits) * jnp.clip(self.location, 0.0, 1.0), axis=-1)
+        """Σ_k π_k E_k[x], with the means of `DiscretizedLogistic`."""
+        return jnp.sum(jax.nn.softmax(self.logits) * _mean_level(self.location, self.log_scale), axis=-1)
 
     def sample(self, key: Array) -> Array:
         """A component for each pixel, then one of the 256 levels from it."""
@@ -181,6 +181,16 @@ def _cumulants(u: Array, logits: Array) -> Array:
     v, slope = u * (1 - u), 1 - 2 * u
     last = (1 - 6 * v) / 24 + logits * slope * (1 - 12 * v) / 120
     return u + logits * v * (1 / 2 + logits * (slope / 6 + logits * last))
+
+
+def _mean_level(location: Array, log_scale: Array) -> Array:
+    """The mean of a discretised logistic, element by element."""
+    inverse_scale = finite_exp(-log_scale)
+
+    def more(k: Array, mean: Array) -> Array:
+        return mean + jax.nn.sigmoid((location - (k + 0.5) / 255) * inverse_scale)
+
+    return lax.fori_loop(0, 255, more, jnp.zeros_like(location * inverse_scale)) / 255
 
 
 def _log_level(x: ArrayLike, location: Array, log_scale: Array) -> Array:

@@ -153,7 +153,7 @@ def prior_match(
       codes: those of a data set, as from `encode_all`: normal posteriors are sampled anew, for others `drawn` is used.
         Or the posteriors themselves, leaves `[n, latent]`.
       prior: key -> z `[latent]`, a draw from the model's prior, as from `prior_of`; None is N(0, I).
-      num_samples: how many from each distribution; x is drawn with replacement.
+      num_samples: how many from each distribution, at most as many as there are x, each of which gives one.
       repeats: how many draws give the critical value, the second largest of 39.
 
     Reference: Gretton et al., *A kernel two-sample test*, 2012.
@@ -161,8 +161,9 @@ def prior_match(
     posterior: Any = codes
     if isinstance(codes, Codes):
         posterior = Delta(codes.drawn) if codes.posterior is None else codes.posterior
-    statistic, critical = _compare(posterior, key, prior, num_samples, repeats)
-    return PriorMatch(float(statistic), float(critical), num_samples)
+    samples = min(num_samples, jax.tree.leaves(posterior)[0].shape[0])
+    statistic, critical = _compare(posterior, key, prior, samples, repeats)
+    return PriorMatch(float(statistic), float(critical), samples)
 
 
 def prior_of(recipe: Recipe, params: Params, data: Examples) -> Callable[[Array], Array] | None:
@@ -196,7 +197,7 @@ def _compare(
 ) -> tuple[Array, Array]:
     key_rows, key_codes, key_prior, key_critical = jax.random.split(use(key, "prior match"), 4)
     n = jax.tree.leaves(posterior)[0].shape[0]
-    rows = jax.random.choice(key_rows, n, (samples,))
+    rows = jax.random.choice(key_rows, n, (samples,), replace=False)  # an x that came twice would look like a cluster
     codes = jax.vmap(draw)(jax.tree.map(lambda leaf: leaf[rows], posterior), jax.random.split(key_codes, samples))
 
     def of_prior(key, count):

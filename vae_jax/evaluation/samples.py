@@ -134,13 +134,14 @@ def distances(a: np.ndarray, real: np.ndarray) -> Distances:
     """
     if a.ndim != 2 or real.ndim != 2 or a.shape[1] != real.shape[1] or min(len(a), len(real)) < FEWEST:
         raise ValueError(f"expected features [n, d] and [m, d] of at least {FEWEST}; got {a.shape} and {real.shape}.")
+    frechet, kernel = frechet_distance(a, real), kernel_distance(a, real)  # the kernel is not invariant to shifts
     a, real = _centred(a, real)
     radius, radius_real = _radius(a), _radius(real)
     between = np.asarray(_squares(a, real))
     inside, inside_other = between <= radius_real[None], between <= radius[:, None]
     return Distances(
-        frechet_distance(a, real),
-        *kernel_distance(a, real),
+        frechet,
+        *kernel,
         float(inside.any(axis=1).mean()),
         float(inside_other.any(axis=0).mean()),
         float(inside.sum(axis=1).mean() / NEIGHBOURS),

@@ -121,8 +121,18 @@ def beta_vae_optimum(eigenvalues: ArrayLike, latent: int, *, beta: float, varian
 
 
 def pca_optimum(eigenvalues: ArrayLike, latent: int) -> tuple[Optimum, float]:
-    """The optimum of the linear VAE with a learned σ² (probabilistic PCA), and σ², the mean of the λ left out."""
+    """The optimum of the linear VAE with a learned σ² (probabilistic PCA), and σ², the mean of the λ left out.
+
+    Args:
+      eigenvalues: λ of the data covariance, `[d]`, in any order.
+      latent: q, below d: with as many latents as numbers nothing is left out, and σ² would go to 0 without end.
+
+    Raises:
+      ValueError: q is not below d.
+    """
     values = np.sort(np.asarray(eigenvalues, float))[::-1]
+    if not 0 <= latent < len(values):
+        raise ValueError(f"latent is {latent} of {len(values)} eigenvalues; expected fewer, so that σ² has an optimum.")
     variance = float(values[latent:].mean())
     return beta_vae_optimum(values, latent, beta=1.0, variance=variance), variance
 

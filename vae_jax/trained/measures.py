@@ -110,15 +110,16 @@ def _likelihood(model: Trained, key: jax.Array, num_samples: int) -> dict[str, A
 
 
 def bits_per_dimension(log_likelihood: float, model: Trained) -> float | None:
-    """−log₂ P(x) per pixel and channel, for pixels of 256 levels; None for other data.
+    """−log₂ P(x) per pixel and channel, for likelihoods of 256 levels; None for other data and likelihoods.
 
-    A density of pixels in [0, 1] is taken as constant over each level, 1/255 wide.
+    A density is no probability of levels: taken as constant over each, it can give them more than 1 where pixels are
+    saturated.
     """
     recipe = model.recipe
-    if recipe.model.support is Support.BINARY or recipe.preprocess is not grey or not model.description.pixels:
+    levels = recipe.model.support is Support.GREY_LEVELS and model.description.pixels
+    if not levels or recipe.preprocess is not grey:
         return None
-    per_pixel = -log_likelihood / (math.prod(model.shape) * math.log(2))
-    return per_pixel + (0.0 if recipe.model.support is Support.GREY_LEVELS else math.log2(255))
+    return -log_likelihood / (math.prod(model.shape) * math.log(2))
 
 
 def _aggregate(model: Trained, key: jax.Array, key_batches: jax.Array, codes: int) -> dict[str, Any]:

@@ -285,9 +285,12 @@ def _learned(recipe: Recipe, params: Params, terms: Terms, key: Array, hyper: Hy
 def _average(recipe: Recipe, state: State, params: Params, decay: Array) -> Any:
     """The average after one more update. Its decay starts low, so that it forgets the initial parameters.
 
-    Collections that no gradient trains are copied as they are.
+    Collections that no gradient trains are copied as they are. Steps that only accumulate leave the average alone.
     """
-    decay = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
+    updates, every = state.step // recipe.accumulate, recipe.accumulate
+    decay = jnp.minimum(decay, (1.0 + updates) / (10.0 + updates))
+    if every > 1:
+        decay = jnp.where((state.step + 1) % every == 0, decay, 1.0)
     trained, held = recipe.model.split_trained(params)
     before, _ = recipe.model.split_trained(state.average or {})
     mean = jax.tree.map(lambda mean, new: decay * mean + (1.0 - decay) * new, before, trained)
