@@ -29,7 +29,7 @@ FLOORS = (
 # Floors inside of a room that has several; "" is its own `__init__` and files that no floor names.
 INSIDE = {
     "data": (
-        {"dataset", "description", "features", "preprocess", "streaming"},
+        {"meaning", "dataset", "description", "features", "preprocess", "streaming", "understood"},
         {"cache"},
         {"sources"},
         {"loading"},

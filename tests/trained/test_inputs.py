@@ -1,5 +1,6 @@
 """What a trained model is handed: the same numbers whatever holds them, and one line for what it cannot take."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +146,19 @@ def test_values_of_a_traversal_are_a_row_of_numbers(models, values):
 def test_ends_of_different_shapes_are_refused(models):
     with pytest.raises(InputError, match=r"^b has shape \(1, 4\)"):
         models["rows"].interpolate(ROWS[0], ROWS[1][:4])
+
+
+def test_labels_may_be_names_of_classes(models):
+    model, x = models["labels"], IMAGES[:3]
+    named = replace(
+        model,
+        experiment=replace(
+            model.experiment, described=replace(model.experiment.description, class_names=("ant", "bee", "cat"))
+        ),
+    )
+    np.testing.assert_array_equal(named.encode(x, ["cat", "ant", "bee"]).mean, model.encode(x, [2, 0, 1]).mean)
+    np.testing.assert_array_equal(named.sample(1, y=["bee"]), model.sample(1, y=[1]))
+    with pytest.raises(InputError, match=r"y holds 'bea'; did you mean 'bee'\?"):
+        named.encode(x[:1], ["bea"])
+    with pytest.raises(InputError, match="y is not an array of numbers|expected"):
+        model.encode(x[:1], ["bee"])

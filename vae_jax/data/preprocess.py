@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from vae_jax.distributions.base import Support, defined_on
 from vae_jax.registry import Registry
 
 Preprocess = Callable[[Array, Array], Array]
@@ -23,12 +24,14 @@ def grey(key: Array, x: Array) -> Array:
 
 
 @PREPROCESS.register("dynamic")
+@defined_on(Support.UNIT_INTERVAL)
 def dynamic(key: Array, x: Array) -> Array:
     """A fresh Bernoulli draw of every pixel each time it is seen, with its grey value as the probability."""
     return jax.random.bernoulli(key, grey(key, x)).astype(jnp.float32)
 
 
 @PREPROCESS.register("static")
+@defined_on(Support.UNIT_INTERVAL)
 def static(key: Array, x: Array) -> Array:
     """The same binary image every time: 1 where the grey value is at least ½.
 

@@ -10,12 +10,14 @@ Objects of other libraries have the same methods with different conventions. Onl
 import inspect
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
+
+FunctionT = TypeVar("FunctionT")
 
 LOG_2PI = 1.8378770664093453
 POINTS = ("Delta", "Deterministic", "VectorDeterministic")  # in NumPyro, distrax and TFP
@@ -40,6 +42,23 @@ class Support(Enum):
     GREY_LEVELS = "the 256 grey levels k/255"
     REAL = "all numbers"
     COUNTS = "the whole numbers from 0 on"
+
+
+def defined_on(support: Support) -> Callable[[FunctionT], FunctionT]:
+    """Decorate a function of x with the values that it is defined on, as distributions and likelihoods have `support`.
+
+    >>> @defined_on(Support.UNIT_INTERVAL)
+    ... def inverted(x):
+    ...     return 1 - x
+    >>> inverted.support.name
+    'UNIT_INTERVAL'
+    """
+
+    def mark(function: FunctionT) -> FunctionT:
+        vars(function)["support"] = support
+        return function
+
+    return mark
 
 
 def has_density(distribution: Any) -> bool:

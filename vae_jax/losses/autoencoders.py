@@ -204,7 +204,9 @@ def sparse(
 _TARGET = Hyperparameter(most=1, exclusive=True)
 
 
-@LOSSES.register("sparse-rate", ranges={"target": _TARGET}, posterior="rates", point=True, uses_prior=False)
+@LOSSES.register(
+    "sparse-rate", ranges={"target": _TARGET}, posterior="rates", fixed_posterior=True, point=True, uses_prior=False
+)
 @per_batch
 def sparse_rate(
     batch: Batch, *, weight: ArrayLike = 1.0, target: ArrayLike = 0.05, axis_name: str | None = None

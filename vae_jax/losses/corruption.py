@@ -5,7 +5,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from vae_jax.distributions.base import Support, defined_on
 
+
+@defined_on(Support.REAL)
 def gaussian_noise(key: Array, x: Array, *, noise: ArrayLike) -> Array:
     """x + noise·ε, ε ~ N(0, I). Not clipped: the linear denoising autoencoder's optimum assumes this.
 
@@ -28,6 +31,7 @@ def masking(key: Array, x: Array, *, noise: ArrayLike) -> Array:
     return jnp.where(jax.random.uniform(key, x.shape) < noise, 0.0, x)
 
 
+@defined_on(Support.UNIT_INTERVAL)
 def salt_and_pepper(key: Array, x: Array, *, noise: ArrayLike) -> Array:
     """Each pixel set to 0 or 1, with probability `noise`/2 for either.
 

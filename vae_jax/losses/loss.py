@@ -81,6 +81,7 @@ class Loss:
       fixed: keywords with a number as their default that a run cannot set.
       posterior: the default q(z|x), a name in `vae_jax.models.POSTERIORS`.
       point: whether it takes only posteriors without a density, points.
+      fixed_posterior: whether it is defined only for that posterior.
       likelihood: the default p(x|z), a name in `vae_jax.models.LIKELIHOODS`.
       fixed_likelihood: whether it is defined only for that likelihood.
       uses_prior: whether it matches the codes to the prior, so that samples of the prior can be decoded.
@@ -104,6 +105,7 @@ class Loss:
     fixed: tuple[str, ...] = ()
     posterior: str = "normal"
     point: bool = False
+    fixed_posterior: bool = False
     likelihood: str = "bernoulli"
     fixed_likelihood: bool = False
     uses_prior: bool = True
@@ -116,7 +118,14 @@ class Loss:
     hyper: Declared = field(init=False, hash=False)
 
     def __post_init__(self):
-        switches = (self.point, self.fixed_likelihood, self.uses_prior, self.conditional, self.beta_elbo)
+        switches = (
+            self.point,
+            self.fixed_posterior,
+            self.fixed_likelihood,
+            self.uses_prior,
+            self.conditional,
+            self.beta_elbo,
+        )
         if not all(isinstance(switch, bool) for switch in switches):
             raise TypeError(f"loss {self.name!r}: expected True or False for its switches; got {switches}.")
         if taken := sorted(set(PARTS) & self.critics.keys()):

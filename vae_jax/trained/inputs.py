@@ -10,7 +10,7 @@ from jax import Array
 from jax.core import Tracer
 
 from vae_jax.data.description import Description
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, nearest
 
 SEEDS = 2**32
 
@@ -63,17 +63,23 @@ def examples(name: str, given: Any, described: Description, *, unit: bool) -> Ar
     return jnp.asarray(described.stored(name, found, unit=unit))
 
 
-def labels(given: Any, n: int, classes: int) -> Array:
+def labels(given: Any, n: int, classes: int, names: tuple[str, ...] = ()) -> Array:
     """Labels `[n]` as the model takes them.
 
     Args:
-      given: `[n]` whole numbers.
+      given: `[n]` whole numbers, or names of classes.
       n: how many are needed.
       classes: how many labels there are.
+      names: their names, if they have names.
 
     Raises:
       InputError: as `numbers`; not n of them, or one that is no label.
     """
+    if names and not isinstance(given, Tracer) and np.asarray(given).dtype.kind in "UO":
+        words = [str(word) for word in np.asarray(given).ravel()]
+        if unknown := next((word for word in words if word not in names), None):
+            raise InputError(f"y holds {unknown!r}; {nearest(unknown, names)}")
+        given = np.array([names.index(word) for word in words]).reshape(np.shape(given))
     found = numbers("y", given)
     if isinstance(found, Tracer):
         return found

@@ -120,7 +120,7 @@ class Trained:
         Args:
           x: `[n, *shape]`: for 8-bit images, whole numbers 0..255 or floats in [0, 1]; else numbers in the units of
             the data, columns in their order.
-          y: `[n]` labels, for a conditional model.
+          y: `[n]` labels, or names of classes, for a conditional model.
 
         Raises:
           InputError: examples of another shape than the model's, or without the axis `[n]`; numbers that are not finite
@@ -281,7 +281,7 @@ class Trained:
             return None
         if y is None:
             raise InputError(f"this model takes labels; give y, {n} whole numbers below {self.classes}.")
-        return labels(y, n, self.classes)
+        return labels(y, n, self.classes, self.description.class_names)
 
     @cached_property
     def _decode(self) -> Callable[[Array, Array | None], Array]:

@@ -24,7 +24,7 @@ from vae_jax.models.networks.network import NetworkConfig
 from vae_jax.models.start import start_at
 from vae_jax.models.vae import VAE
 from vae_jax.runs.configuration.config import Config, flag
-from vae_jax.runs.configuration.resolved import Resolved, epochs_of, resolve
+from vae_jax.runs.configuration.resolved import Resolved, epochs_of, expect_defined_outside, resolve
 from vae_jax.training.experiment import Experiment
 from vae_jax.training.memory import expect_to_fit
 from vae_jax.training.recipe import Recipe, leaves_of
@@ -305,4 +305,6 @@ def _data_for(chosen: Resolved, *, standardise: Any = None) -> tuple[Dataset, De
             f"likelihood {chosen.likelihood_name} is of {support.value}, and {config.data} goes from {low:.4g} to "
             f"{high:.4g}. Pass --likelihood {fitting.replace(', ', ' or ')}."
         )
+    if described.units is None:
+        expect_defined_outside(chosen, low, high)
     return dataset, described

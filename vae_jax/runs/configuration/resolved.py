@@ -7,6 +7,7 @@ from typing import Any
 
 from vae_jax.data.dataset import DATASETS
 from vae_jax.data.preprocess import PREPROCESS, Preprocess
+from vae_jax.distributions.base import Support
 from vae_jax.errors import InputError
 from vae_jax.hyperparameter import Declared, check, declared, in_words, size
 from vae_jax.losses.loss import LOSSES, Loss
@@ -240,12 +241,44 @@ def epochs_of(config: Config, in_epoch: int) -> int:
     return DATASETS[config.data].epochs if config.data in DATASETS else int(SIZES["epochs"].default)
 
 
+def expect_defined_outside(chosen: Resolved, low: float, high: float) -> None:
+    """Check that preprocessing and corruption are defined on the data's range, known once they are loaded.
+
+    Args:
+      chosen: what the flags choose.
+      low: the smallest number that the model sees.
+      high: the largest.
+
+    Raises:
+      InputError: they are for pixels in [0, 1], and the data go beyond.
+    """
+    if not 0.0 <= low <= high <= 1.0 and chosen.likelihood.support is not Support.COUNTS:
+        _expect_defined(chosen, f"numbers from {low:.4g} to {high:.4g}")
+
+
+def _expect_defined(chosen: Resolved, kind: str | None) -> None:
+    """Check that preprocessing and corruption are defined on a kind of data: counts, or real numbers."""
+    corrupt = chosen.loss.corrupt
+    uses = {f"--preprocess {chosen.config.preprocess}": chosen.preprocess}
+    if corrupt is not None:
+        uses[f"--loss {chosen.config.loss}, whose corruption is {corrupt.__name__.replace('_', ' ')}"] = corrupt
+    for given, function in uses.items():
+        support = getattr(function, "support", None)
+        if kind is not None and (support is Support.UNIT_INTERVAL or (support is Support.REAL and kind == "counts")):
+            needs = "pixels in [0, 1]" if support is Support.UNIT_INTERVAL else "real numbers"
+            raise InputError(f"{given}: it is for {needs}, and these are {kind}; expected another choice.")
+
+
 def _expect_to_go_together(chosen: Resolved) -> None:
     config, loss, prior, posterior = chosen.config, chosen.loss, chosen.prior, chosen.posterior
     if loss.fixed_likelihood and config.likelihood not in (None, loss.likelihood):
         raise InputError(
             f"--likelihood {config.likelihood}: loss {config.loss!r} is defined only for {loss.likelihood}."
         )
+    if loss.fixed_posterior and config.posterior not in (None, loss.posterior):
+        raise InputError(f"--posterior {config.posterior}: loss {config.loss!r} is defined only for {loss.posterior}.")
+    counts = chosen.likelihood.support is Support.COUNTS
+    _expect_defined(chosen, "counts" if counts else "standardised rows" if config.standardise else None)
     if prior.conditional and not loss.conditional:
         raise InputError(
             f"--prior {config.prior} is p(z|y): it needs a conditional loss, --loss cvae; got {config.loss}."
