@@ -97,14 +97,14 @@ def command(arguments: Sequence[str], programs: str | None = None, *, until: str
                     process.kill()
                 time.sleep(0.005)
         if process.returncode and not until:
-            raise RuntimeError(f"{' '.join(arguments)}:\n{(Path(out) / 'said').read_text()}")
+            raise RuntimeError(f"{' '.join(arguments)}:\n{(Path(out) / 'said').read_text(encoding='utf-8')}")
     return peak
 
 
 def resident_peak(process: int) -> int:
     """The most bytes of memory that a running process has held so far; 0 where the system does not say."""
     try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return 0
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)

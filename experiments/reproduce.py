@@ -101,7 +101,7 @@ def main(config: ReproduceConfig) -> None:
         raise InputError(f"--seeds {config.seeds}: expected how many, at least 1.")
     path = config.out / "reproduce.json"
     config.out.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for name in config.names or ROWS:
         row = ROWS[name]
         before = found.get(name, {})

@@ -31,10 +31,10 @@ def atomic(path: Path) -> Iterator[Path]:
         raise
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all, and flush it to disk; see `atomic`."""
-    with atomic(path) as aside, aside.open("w") as file:
-        file.write(text)
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all, text as UTF-8, and flush it to disk; see `atomic`."""
+    with atomic(path) as aside, aside.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     sync_folder(path.parent)

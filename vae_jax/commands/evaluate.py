@@ -78,7 +78,10 @@ def main(config: EvaluateConfig) -> None:
     if not models.config.kind.names_models:
         evaluate_run(config, names, features, out)
     elif (config.run / "results.csv").exists():
-        there, listed = len(list(models.rows())), len((config.run / "results.csv").read_text().splitlines()) - 1
+        there, listed = (
+            len(list(models.rows())),
+            len((config.run / "results.csv").read_text(encoding="utf-8").splitlines()) - 1,
+        )
         if there != listed:
             raise InputError(
                 f"{config.run} lists {listed} models in results.csv and holds {there}; train what is missing: sweep.py "
@@ -148,7 +151,7 @@ def evaluate_sweep(
     entries = sweep_measures.measure_models(models, path, asked, measured)
     settings, calibration = sweep_measures.table(entries)
     whole = {"of": provenance(config.run), "settings": settings, "calibration": calibration}
-    write_json(path, {**whole, **json.loads(path.read_text())}, indent=1)
+    write_json(path, {**whole, **json.loads(path.read_text(encoding="utf-8"))}, indent=1)
     if all("beta" in setting for setting in settings) and calibration:
         plots.scores(settings, calibration, out / "scores.png")
     for chosen in first_of_each([entry.model for entry in entries], "beta"):
@@ -181,7 +184,7 @@ def provenance(folder: Path, model: Trained | None = None) -> dict[str, Any]:
     of_run = {} if model is None else {"seed": model.experiment.keys.seed, "epoch": model.epoch}
     names = ("vae_jax", "jax", "jaxlib", "flax", "numpy", "scipy", "scikit-learn")
     versions = {name: version(name.replace("_", "-")) for name in names}
-    return {"config": json.loads((folder / "config.json").read_text()), **of_run, "versions": versions}
+    return {"config": json.loads((folder / "config.json").read_text(encoding="utf-8")), **of_run, "versions": versions}
 
 
 def named_function(name: str) -> Features:

@@ -22,6 +22,7 @@ from vae_jax.errors import InputError
 from vae_jax.hyperparameter import check, declared, size
 from vae_jax.runs.storage.models import Models, load
 
+GRACE = 1  # seconds that a request that is being answered has when the command is stopped
 PORTS = declared({"port": size(8765)})
 
 
@@ -69,7 +70,7 @@ def main(config: ExploreConfig) -> None:
     print(f"{address} shows {config.run}; Ctrl-C ends it.", flush=True)
     if config.browser:
         threading.Timer(0.5, webbrowser.open, (address,)).start()
-    uvicorn.run(app, host=HOST, port=config.port, log_level="warning")
+    uvicorn.run(app, host=HOST, port=config.port, log_level="warning", timeout_graceful_shutdown=GRACE)
 
 
 def _expect_free(host: str, port: int) -> None:

@@ -20,6 +20,7 @@ from vae_jax.export.card import card_of
 from vae_jax.export.format import FORMATS
 from vae_jax.runs.storage.hub import HUB, push
 from vae_jax.runs.storage.models import load
+from vae_jax.writing import replace_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ def main(config: ExportConfig) -> None:
         for path in one.write(model, out, config.run):
             print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
     if config.push is not None:
-        (config.run / "README.md").write_text(card_of(model, config.run, f"{HUB}{config.push}"))
+        replace_file(config.run / "README.md", card_of(model, config.run, f"{HUB}{config.push}"))
         print(f'uploaded; vae_jax.load("{push(config.run, config.push)}") reads it back.')
 
 

@@ -49,6 +49,13 @@ def help_text() -> str:
 
 def _set_up(arguments: Sequence[str]) -> None:
     """Make the settings that must precede the import of JAX."""
+    for stream in (0, 1, 2):  # one that is closed, as by 2>&-, would be the number of the next file that is opened
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during imports just ends the process
     several = any(argument.startswith(("--distributed", "--coordinator")) for argument in arguments)
     if several and os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":  # what JAX sets by itself

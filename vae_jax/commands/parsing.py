@@ -23,6 +23,7 @@ from vae_jax.writing import plain
 LEFT_OUT = ("format", "out", "resume")  # of a run's config.json, so that the same run starts in another folder
 EITHER = ("epochs", "steps")  # either of them on the command line overrides both in a file
 YAML = (".yaml", ".yml")
+MOST = 1_000_000  # characters of a file of flags that are read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +94,12 @@ def read_flags(path: Path, config: type[Any]) -> dict[str, Any]:
     try:
         if path.suffix in YAML:
             with path.open(encoding="utf-8") as source:
-                values = _with_numbers(yaml.safe_load(source), get_type_hints(config))
+                values = _with_numbers(_plain_yaml(source.read(MOST)), get_type_hints(config))
         else:
             values = json_of(path)
     except OSError as error:
         raise InputError(f"--config {path}: {error.strerror}; expected a .json or .yaml file of flags.") from error
-    except (InputError, ValueError, yaml.YAMLError) as error:
+    except (InputError, ValueError, RecursionError, yaml.YAMLError) as error:
         said = f"--config {path} is no file of flags ({first_line(error)})"
         raise InputError(f"{said}; see --print-config for one.") from error
     if not isinstance(values, dict):
@@ -122,6 +123,19 @@ def _file_of(arguments: Sequence[str]) -> Path | None:
         if word == "--config" and following:
             file = Path(following)
     return file
+
+
+def _plain_yaml(text: str) -> Any:
+    """The values of a YAML file of flags, which needs no aliases: a few levels of them stand for millions of values."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise ValueError("it has an alias; write the value itself")
+            return super().compose_node(parent, index)
+
+    return yaml.load(text, Loader)
 
 
 def _with_numbers(values: Any, hints: Mapping[str, Any]) -> Any:

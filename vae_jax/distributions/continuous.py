@@ -125,12 +125,12 @@ class Mixture(NamedTuple):
         return jax.nn.logsumexp(jax.nn.log_softmax(upcast(self.logits)) + of_each)
 
 
-def squared_error_of(log_likelihood: Array, log_var: Array, numbers: int) -> Array:
+def squared_error_of(log_likelihood: Array, log_var: Array, numbers: ArrayLike) -> Array:
     """The mean squared error that a normal's log-likelihood was made of, the inverse of Σ log N(x; μ, σ²).
 
     Args:
       log_likelihood: `[...]`, summed over the numbers of x.
-      log_var: `[...]`, log σ², the same for all of them.
+      log_var: `[]`, log σ², the same for all of them.
       numbers: how many there are.
 
     Returns:

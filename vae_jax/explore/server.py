@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
@@ -22,8 +23,14 @@ HOST, HTTP = "127.0.0.1", 80  # browsers omit port 80
 PAGE = {"": "index.html", "explore.js": "explore.js", "remote.js": "remote.js", "style.css": "style.css"}
 KINDS = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
 MOST = 4_000_000  # bytes of a request: an image of the model's shape
+QUICK = 20_000  # bytes of a request that is answered in the event loop
+NUMBER = 40  # bytes that a number of a code takes at most, as text
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'"
-KEPT = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+KEPT = {
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 
 
 class Guard:
@@ -50,7 +57,7 @@ class Guard:
         answer = None
         if headers.get("host") not in self._hosts or headers.get("origin") not in origins:
             answer = PlainTextResponse("this page is for the machine that it runs on.", 403)
-        elif scope["method"] == "POST" and not (length.isdecimal() and int(length) <= MOST):
+        elif scope["method"] == "POST" and ("transfer-encoding" in headers or not _is_small(length)):
             answer = PlainTextResponse("the request is too large.", 413)
 
         async def guarded(message: Any) -> None:
@@ -77,8 +84,12 @@ def app_of(session: Session, port: int) -> Starlette:
     def asked(function: Callable[[Explored, dict[str, Any], bytes], Response]) -> Callable:
         async def endpoint(request: Request) -> Response:
             query, started = dict(request.query_params), time.perf_counter()
-            try:  # in the event loop: a decoder takes less time than handing it to a thread
-                response = function(session.model(int(query.get("model", 0))), query, await request.body())
+            try:
+                body, index = await request.body(), int(query.get("model", 0))
+                if len(body) > QUICK or function not in IN_LOOP:  # else a slider of another page would wait for it
+                    response = await run_in_threadpool(lambda: function(session.model(index), query, body))
+                else:  # in the event loop: a decoder takes less time than handing it to a thread
+                    response = function(session.model(index), query, body)
             except (InputError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
                 return PlainTextResponse(" ".join(str(error).split()), 400)
             except ClientDisconnect:
@@ -174,6 +185,7 @@ def _strip(model: Explored, query: dict[str, Any], body: bytes) -> Response:
     return Response(gif(images) if moving else png(images), media_type="image/gif" if moving else "image/png")
 
 
+IN_LOOP = (_decode, _strip, _prior)
 ASKED = {
     "about": _about,
     "decode": _decode,
@@ -186,7 +198,14 @@ ASKED = {
 }
 
 
+def _is_small(length: str) -> bool:
+    return length.isdecimal() and len(length) <= len(str(MOST)) and int(length) <= MOST
+
+
 def _codes(model: Explored, body: bytes) -> np.ndarray:
+    most = NUMBER * model.latent * STEPS
+    if len(body) > most:
+        raise InputError(f"{len(body):,} bytes of codes; expected at most {most:,}.")
     z = np.asarray(json.loads(body), np.float32).reshape(-1, model.latent)
     if not np.isfinite(z).all():
         raise InputError("a code holds NaN or infinity; expected finite numbers.")

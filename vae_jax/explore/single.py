@@ -15,7 +15,7 @@ from vae_jax.errors import InputError
 from vae_jax.explore.session import PLANE, Explored
 from vae_jax.export.graph import Graph, graphs_of
 from vae_jax.trained.model import Trained
-from vae_jax.writing import plain
+from vae_jax.writing import plain, replace_file
 
 MOST = 2_000_000  # parameters: a page of 11 MB
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src blob: data:"
@@ -55,7 +55,7 @@ def write_page(model: Trained, path: Path, *, named: str = "") -> Path:
         "graphs": {name: _graph(graph) for name, graph in zip(("encoder", "decoder"), graphs, strict=True)},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_page(json.dumps(plain(kept))), encoding="utf-8")
+    replace_file(path, _page(json.dumps(plain(kept))))
     return path
 
 

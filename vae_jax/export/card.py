@@ -7,8 +7,10 @@ from typing import Any
 
 from vae_jax.errors import InputError
 from vae_jax.export.format import FORMATS
+from vae_jax.export.weights import without_paths
 from vae_jax.runs.storage.folder import json_of
 from vae_jax.trained.model import Trained
+from vae_jax.writing import replace_file
 
 # The measures on a card: where each is found, and what it is.
 MEASURES = {
@@ -41,7 +43,7 @@ def card(model: Trained, folder: Path, run: Path) -> list[Path]:
     Returns:
       The files written.
     """
-    (folder / "README.md").write_text(card_of(model, run))
+    replace_file(folder / "README.md", card_of(model, run))
     return [folder / "README.md"]
 
 
@@ -53,8 +55,9 @@ def card_of(model: Trained, folder: Path, where: str | None = None) -> str:
       folder: that of its run, with summary.json, and evaluation.json if it was evaluated.
       where: what to load it from, for the example; by default `folder`.
     """
-    config, measured = dict(model.experiment.config), _measured(folder)
-    title = f"{config.get('loss', model.recipe.loss.name)} on {model.description.name}"
+    config, measured = without_paths(model.experiment.config), _measured(folder)
+    data = str(config.get("data") or Path(model.description.name).name)
+    title = f"{config.get('loss', model.recipe.loss.name)} on {data}"
     trained, _, tested = model.description.examples
     chosen = {name: value for name, value in config.items() if value is not None and value is not False and value != []}
     rows = []
@@ -68,14 +71,14 @@ def card_of(model: Trained, folder: Path, where: str | None = None) -> str:
         "---",
         "library_name: vae_jax",
         "tags: [variational-autoencoder, jax, flax]",
-        f"datasets: [{json.dumps(model.description.name, ensure_ascii=False)}]",
+        f"datasets: [{json.dumps(data, ensure_ascii=False)}]",
         "---",
         "",
         f"# {title}",
         "",
         f"{model.recipe.loss.summary} Trained for {model.epoch} epochs with vae_jax {version('vae-jax')}.",
         "",
-        USE.format(where=where or folder),
+        USE.format(where=where or folder.resolve().name),
         "",
         "## Measured",
         "",

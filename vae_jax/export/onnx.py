@@ -12,6 +12,7 @@ from vae_jax.errors import InputError
 from vae_jax.export.format import FORMATS
 from vae_jax.export.graph import Graph, graphs_of
 from vae_jax.trained.model import Trained
+from vae_jax.writing import replace_file
 
 OPSET, IR = 17, 8
 
@@ -63,4 +64,4 @@ def _write(
     whole = make.make_graph(nodes, path.stem, values(inputs), values(outputs), weights)
     file = make.make_model(whole, opset_imports=[make.make_opsetid("", OPSET)], ir_version=IR)
     library.checker.check_model(file, full_check=True)
-    library.save(file, str(path))
+    replace_file(path, file.SerializeToString())

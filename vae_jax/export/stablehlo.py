@@ -11,6 +11,7 @@ from jax import Array, export
 from vae_jax.evaluation.codes import mean_and_variance
 from vae_jax.export.format import FORMATS
 from vae_jax.trained.model import Trained
+from vae_jax.writing import replace_file
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -33,7 +34,7 @@ def stablehlo(model: Trained, folder: Path, run: Path) -> list[Path]:
         specs = [jax.ShapeDtypeStruct((n, *shape), dtype) for shape, dtype in example]
         whole = export.export(jax.jit(function), platforms=PLATFORMS)(*specs)
         paths.append(folder / f"{name}.stablehlo")
-        paths[-1].write_bytes(whole.serialize())
+        replace_file(paths[-1], bytes(whole.serialize()))
     return paths
 
 

@@ -1,7 +1,9 @@
 """The weights in a safetensors file, with a description of what they are."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from vae_jax.errors import InputError
 from vae_jax.export.format import FORMATS
 from vae_jax.trained.model import Trained
-from vae_jax.writing import plain
+from vae_jax.writing import plain, replace_file
 
 
 @FORMATS.register("safetensors")
@@ -28,22 +30,30 @@ def safetensors(model: Trained, folder: Path, run: Path) -> list[Path]:
       InputError: the `safetensors` package is not installed.
     """
     try:
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
     except ImportError:
         raise InputError("--to safetensors needs its package; pip install 'vae-jax[export]'.") from None
     arrays = named_arrays(model)
     about = {
         "format": "vae_jax",
         "epoch": model.epoch,
-        "config": dict(model.experiment.config),
+        "config": without_paths(model.experiment.config),
         "row": plain(dict(model.row)),
         "shape": list(model.shape),
-        "data": plain(model.description.as_json()),
+        "data": {**plain(model.description.as_json()), "name": Path(model.description.name).name},
         "arrays": {name: list(array.shape) for name, array in arrays.items()},
     }
-    save_file(arrays, folder / "model.safetensors", metadata={"format": "vae_jax", "model": json.dumps(about)})
-    (folder / "model.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+    metadata = {"format": "vae_jax", "model": json.dumps(about)}
+    replace_file(folder / "model.safetensors", save(arrays, metadata=metadata))
+    replace_file(folder / "model.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
     return [folder / "model.safetensors", folder / "model.json"]
+
+
+def without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration for others to read: of paths on this machine only the last part."""
+    names = {name: Path(str(config[name])).name for name in ("data", "manual_dir", "out") if config.get(name)}
+    hub = str(config.get("data", "")).startswith("hf:")
+    return {**config, **names, **({"data": config["data"]} if hub else {})}
 
 
 def named_arrays(model: Trained) -> dict[str, np.ndarray]:

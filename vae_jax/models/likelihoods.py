@@ -149,11 +149,16 @@ class OptimalGaussianLikelihood(Likelihood):
 
     @nn.compact
     def __call__(self, h: Array) -> Normal:
-        squares = self.variable("optimal", "squares", jnp.zeros, ()).value
-        weight = self.variable("optimal", "weight", jnp.zeros, ()).value
-        best = jnp.where(weight > 0, squares / jnp.maximum(weight, 1e-6), 1.0)
-        log_var = jnp.maximum(jnp.log(jnp.maximum(best, 1e-30)), self.smallest_log_var)
-        return Normal(h, jnp.broadcast_to(log_var, h.shape))
+        start = {"squares": 0.0, "weight": 0.0, "numbers": float(h.size)}
+        optimal = {name: self.variable("optimal", name, jnp.float32, first).value for name, first in start.items()}
+        return Normal(h, jnp.broadcast_to(self.log_var(optimal), h.shape))
+
+    @nn.nowrap
+    def log_var(self, optimal: Mapping[str, Array]) -> Array:
+        """log σ², `[]`, of what `learn` has kept."""
+        known = optimal["weight"] > 0
+        best = jnp.where(known, optimal["squares"] / jnp.where(known, optimal["weight"], 1.0), 1.0)
+        return jnp.maximum(jnp.log(jnp.maximum(best, 1e-30)), self.smallest_log_var)
 
     @nn.nowrap
     def started(self, mean: np.ndarray, variance: np.ndarray) -> tuple[Likelihood, np.ndarray]:
@@ -162,11 +167,10 @@ class OptimalGaussianLikelihood(Likelihood):
     @nn.nowrap
     def learn(self, variables: Params, terms: Any, key: Array, hyper: Mapping[str, Array]) -> Params:
         old = variables["optimal"]
-        log_vars = terms.decoded.log_var.reshape(len(terms.decoded.log_var), -1)
-        errors = squared_error_of(terms.log_likelihood, log_vars[:, 0], log_vars.shape[1])
+        errors = squared_error_of(terms.log_likelihood, self.log_var(old), old["numbers"])
         mixed = {"squares": errors.mean(), "weight": jnp.ones(())}
-        optimal = {name: self.decay * old[name] + (1.0 - self.decay) * new for name, new in mixed.items()}
-        return {**variables, "optimal": optimal}
+        moved = {name: self.decay * old[name] + (1.0 - self.decay) * new for name, new in mixed.items()}
+        return {**variables, "optimal": {**old, **moved}}
 
 
 @LIKELIHOODS.register("gaussian-pixel")

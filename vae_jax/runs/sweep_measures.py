@@ -64,7 +64,7 @@ def measure_models(models: Models, path: Path, asked: dict[str, Any], measure: M
         raise InputError(
             f"all {len(results)} models of {models.folder} diverged; lower --learning-rate and train them again."
         )
-    config = json.loads((models.folder / "config.json").read_text())
+    config = json.loads((models.folder / "config.json").read_text(encoding="utf-8"))
     free = resolve(models.config).free
     asked = {"sweep": {name: value for name, value in config.items() if name not in free}, **asked}
     known = {json.dumps(entry["model"]): entry["measured"] for entry in _known(path, asked)}
@@ -155,7 +155,7 @@ def _rates(codes: Codes, standard_prior: bool) -> np.ndarray:
 def _known(path: Path, asked: dict[str, Any]) -> list[dict[str, Any]]:
     """The models that were already measured as `asked` now."""
     try:
-        saved = json.loads(path.read_text())
+        saved = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
     return saved["models"] if isinstance(saved, dict) and saved.get("asked") == json.loads(json.dumps(asked)) else []

@@ -5,6 +5,7 @@ import os
 import zipfile
 from collections.abc import Callable
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +17,9 @@ from vae_jax.errors import InputError, first_line
 
 SUFFIXES = (".npz", ".npy")
 SHARE = 0.5  # the share of the machine's memory that an array may take
-HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+# The readers of a header, and how many bytes say how long it is.
+HEADERS = {(1, 0): (np.lib.format.read_array_header_1_0, 2), (2, 0): (np.lib.format.read_array_header_2_0, 4)}
+LONGEST = 10_000  # bytes of a header
 RATIO, BOMB = 250, 100_000_000  # a file may unpack to RATIO times its size, or to BOMB bytes if that is more
 
 
@@ -67,13 +70,26 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         return arrays
 
 
+def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, Fortran order and dtype of an array in the `.npy` format; the file is then at its first number.
+
+    Raises:
+      ValueError: no header of 10,000 bytes at most, which NumPy writes for any plain array.
+    """
+    version = np.lib.format.read_magic(file)
+    if version not in HEADERS:
+        raise ValueError(f"version {version}")
+    reader, width = HEADERS[version]
+    length = file.read(width)
+    if int.from_bytes(length, "little") > LONGEST:
+        raise ValueError(f"its header claims {int.from_bytes(length, 'little'):,} bytes")
+    return reader(BytesIO(length + file.read(int.from_bytes(length, "little"))))
+
+
 def _read(opened: Callable[[], IO[bytes]], size: int, origin: str) -> np.ndarray:
     """An array in the `.npy` format from a file of `size` bytes."""
     with opened() as file:
-        version = np.lib.format.read_magic(file)
-        if version not in HEADERS:
-            raise ValueError(f"version {version}")
-        shape, _, dtype = HEADERS[version](file)
+        shape, _, dtype = read_header(file)
         need, there = math.prod(shape) * dtype.itemsize, size - file.tell()
     if dtype.hasobject:
         raise ValueError("it holds Python objects")

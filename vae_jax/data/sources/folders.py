@@ -17,7 +17,7 @@ import numpy as np
 from vae_jax.data.cache.arrays import atomic_array
 from vae_jax.data.cache.kept import kept_arrays, write_array
 from vae_jax.data.dataset import Dataset, Examples, checked, count_classes, rows, split
-from vae_jax.data.sources.pictures import pixels, shape_of
+from vae_jax.data.sources.pictures import pixels, shape_of, suffixes
 from vae_jax.errors import InputError, first_line
 from vae_jax.progress import bar
 
@@ -72,9 +72,9 @@ def load_folder(path: Path, *, size: int | None = None, skip_broken: bool = Fals
     Subfolders named train, val (or valid, validation) and test are those parts, and their subfolders are the labels; a
     part that is missing is a random tenth of the training images. Folders of runs are passed over.
 
-    Any format that Pillow reads will do. Each image is rotated as its EXIF says, cropped to its central square and
-    resized to `size`. If all images are grey they stay grey, else all become RGB. 16 bits become 8, transparent parts
-    become white, and of an animation the first frame is taken.
+    Any common format of images will do; see `pictures.FORMATS`. Each image is rotated as its EXIF says, cropped to its
+    central square and resized to `size`. If all images are grey they stay grey, else all become RGB. 16 bits become 8,
+    transparent parts become white, and of an animation the first frame is taken.
 
     The array is kept in the cache folder, verified against its checksum when it is read again, and rebuilt if a file
     was added, removed or changed.
@@ -129,9 +129,7 @@ def images_of(path: Path) -> ImageFolder:
     Raises:
       InputError: no images.
     """
-    from PIL import Image
-
-    suffixes, found, digest = set(Image.registered_extensions()), [], hashlib.sha256()
+    known, found, digest = suffixes(), [], hashlib.sha256()
     runs, links, unread, others = [], [], [], Counter()
 
     def relative(full: str) -> str:
@@ -149,7 +147,7 @@ def images_of(path: Path) -> ImageFolder:
         links += [relative(os.path.join(root, name)) for name in folders if os.path.islink(os.path.join(root, name))]
         for name in names:
             suffix = Path(name).suffix.lower()
-            if suffix in suffixes and not name.startswith("."):
+            if suffix in known and not name.startswith("."):
                 found.append((Path(root) / name).relative_to(path).as_posix())
             elif not name.startswith("."):
                 others[suffix or name] += 1
@@ -161,7 +159,7 @@ def images_of(path: Path) -> ImageFolder:
     if not found:
         why = f" ({unread[0][0]} cannot be read: {unread[0][1]})" if unread else ""
         raise InputError(
-            f"{path} holds no images{why}; expected .png, .jpg or another format that Pillow reads, in it or its "
+            f"{path} holds no images{why}; expected .png, .jpg or another common format, in it or its "
             f"subfolders.{' Left out: ' + ', '.join(left_out) + '.' if left_out else ''}"
         )
     found.sort()

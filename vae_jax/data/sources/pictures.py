@@ -8,6 +8,9 @@ import numpy as np
 
 GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")  # Pillow's modes without colour
 DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N")  # more than 8 bits; 16-bit PNG and TIFF are read as these
+# Formats that Pillow itself reads; EPS, for one, is handed to another program.
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP", "PCX", "ICO", "AVIF")
+LARGEST = 100_000_000  # pixels of an image; a small file may claim any number
 CLEAR = ("LA", "La", "RGBA", "RGBa", "PA")
 
 
@@ -118,4 +121,15 @@ def opened(path: Path) -> Any:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about odd metadata
-        return Image.open(path)
+        image = Image.open(path, formats=FORMATS)
+    if image.width * image.height > LARGEST:
+        image.close()
+        raise ValueError(f"{image.width:,}×{image.height:,} pixels, over {LARGEST:,}")
+    return image
+
+
+def suffixes() -> set[str]:
+    """The suffixes of files that are read, such as `.png`."""
+    from PIL import Image
+
+    return {suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS}

@@ -12,6 +12,7 @@ import numpy as np
 from vae_jax.data.cache.arrays import atomic_array
 from vae_jax.data.cache.kept import kept_arrays
 from vae_jax.data.dataset import DATASETS, Dataset, Examples, Factors, rows, split
+from vae_jax.data.sources.files import read_header
 from vae_jax.data.sources.pictures import as_array
 from vae_jax.errors import InputError, first_line
 from vae_jax.progress import bar
@@ -113,9 +114,7 @@ def _from_npz(path: Path, kept: Path) -> Mapping[str, Any]:
     """The array `images`, unpacked as it is read, since it may be larger than the memory."""
     try:
         with zipfile.ZipFile(path) as archive, archive.open("images.npy") as source:
-            version = np.lib.format.read_magic(source)
-            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = header(source)
+            shape, fortran, dtype = read_header(source)
             if fortran or dtype != np.uint8 or shape[-3:] != (SIDE, SIDE, 3):
                 raise ValueError(f"{dtype} {shape}")
             shape = (math.prod(shape[:-3]), *shape[-3:])

@@ -58,7 +58,7 @@ def _place(what: list, function: Callable) -> Path | None:
     """A file named after what is computed and the code that does; None for code without a source, as in a notebook."""
     try:
         sources = [inspect.getsource(sys.modules[function.__module__])]
-        sources += [path.read_text() for path in sorted(Path(table.__file__).parent.glob("*.py"))]
+        sources += [path.read_text(encoding="utf-8") for path in sorted(Path(table.__file__).parent.glob("*.py"))]
     except (OSError, TypeError):
         return None
     digest = hashlib.sha256(json.dumps([*what, *sources]).encode()).hexdigest()

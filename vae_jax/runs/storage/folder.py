@@ -122,7 +122,7 @@ class RunFolder:
 
     def _enter(self, chosen: Resolved) -> None:
         config, file = chosen.config, self.path / "config.json"
-        if any(letter in str(self.path.absolute()) for letter in "[]") or not _is_text(str(self.path)):
+        if any(letter in str(self.path.resolve()) for letter in "[]") or not _is_text(str(self.path)):
             raise InputError(
                 f"--out {self.path}: checkpoints cannot be written to a path with [, ] or bytes that are no text; "
                 "choose another folder."

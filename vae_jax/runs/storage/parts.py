@@ -18,6 +18,7 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import ModelResult
 from vae_jax.runs.configuration.building import Stored, stored_of
 from vae_jax.runs.configuration.cells import Cell
+from vae_jax.runs.configuration.resolved import CHOICES, SIZES
 from vae_jax.runs.process import hosts
 from vae_jax.runs.storage.store import Store
 from vae_jax.training import pure
@@ -107,13 +108,40 @@ def _read_part(path: Path) -> Part:
             content["epoch"],
             _read_stored(path.parent / MODEL, content.get("model")),
         )
+        _expect_plain(part)
         if not part.runs or path.parent.name != _digest(part.choices, part.runs):
             raise ValueError("its members are not those of its folder's name")
         return part
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(
             f"{path} is not what a command wrote ({error}); go on with --resume, which takes its models up again."
         ) from error
+
+
+def _expect_plain(part: Part) -> None:
+    """Check the types in a `part.json`, which may be a stranger's.
+
+    Raises:
+      ValueError: names or numbers that no command writes.
+    """
+    numbers = [value for run in part.runs for value in run.values()]
+    seeds = [run.get("seed") for run in part.runs]
+    if not all(type(value) in (int, float) for value in numbers) or not all(type(seed) is int for seed in seeds):
+        raise ValueError("its members are not numbers")
+    if part.choices.keys() - {*CHOICES, *SIZES} or not all(type(v) in (int, str) for v in part.choices.values()):
+        raise ValueError("its choices are none")
+    if part.epoch is not None and type(part.epoch) is not int:
+        raise ValueError("its epoch is no number")
+    for row in part.rows or []:
+        measures = (value for name, value in row.measures.items() if name != "rate_per_latent")
+        if not all(value is None or type(value) in (int, float) for value in measures):
+            raise ValueError("its results are not numbers")
+        if not all(type(value) in (int, float, str) for value in row.setting.values()):
+            raise ValueError("its settings are neither numbers nor names")
+        if not {name for run in part.runs for name in run} <= {*row.setting, "seed"}:
+            raise ValueError("its results are of other members")
+    if part.rows is not None and len(part.rows) != len(part.runs):
+        raise ValueError("its results are not one for each member")
 
 
 def _sum_of(path: Path) -> str:

@@ -69,7 +69,7 @@ class Rows:
 
     def _lines(self) -> list[str]:
         try:
-            return self.file.read_text().splitlines(keepends=True) if self.file.exists() else []
+            return self.file.read_text(encoding="utf-8").splitlines(keepends=True) if self.file.exists() else []
         except UnicodeDecodeError as error:
             raise self._refusal(error) from error
 

@@ -234,11 +234,14 @@ class Store:
                 shutil.rmtree(self._files(epoch), ignore_errors=True)
 
 
+PADDED = 4096  # rows that devices which share a population may have added, at most
+
+
 def _fits(saved: Any, one: Any, count: int) -> bool:
     """Whether a saved array is at least `count` of one member's arrays, stacked."""
     return (
         tuple(saved.shape[1:]) == tuple(one.shape)
-        and saved.shape[0] >= count
+        and count <= saved.shape[0] <= count + PADDED
         and np.dtype(saved.dtype) == np.dtype(one.dtype)
     )
 
