@@ -1,19 +1,29 @@
 """Command lines and configurations of any kind: each is right, or refused in one plain line."""
 
+import hashlib
 import json
+import shutil
 import sys
+import time
 from dataclasses import fields
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from quick import few_codes, no_pictures
 
+import vae_jax
+from vae_jax.commands import sweep as sweep_command
 from vae_jax.commands.cli import run_command
+from vae_jax.commands.parsing import read_flags
 from vae_jax.errors import InputError
 from vae_jax.runs import Config, SweepConfig
 from vae_jax.runs.configuration.cells import cells
 from vae_jax.runs.configuration.resolved import resolve
 from vae_jax.runs.storage.folder import RunFolder, read_config
+from vae_jax.runs.storage.parts import _digest
+from vae_jax.writing import read_sealed, write_sealed
 
 SETTINGS = {"deadline": None, "database": None, "derandomize": True, "suppress_health_check": [*HealthCheck]}
 TRIALS = [25, pytest.param(500, marks=pytest.mark.slow)]
@@ -79,3 +89,108 @@ def test_any_configuration_is_right_or_refused(kind, trials, tmp_path):
             assert "\n" not in str(error)
 
     throw()
+
+
+BOMB = "a: &a [1,1,1,1,1,1,1,1]\n" + "".join(
+    f"{after}: &{after} [{', '.join([f'*{before}'] * 8)}]\n" for before, after in pairwise("abcdefghij")
+)
+FLAG_FILES = {
+    "aliases": (BOMB, "it has an alias; write the value itself"),
+    "deep": ("a: " + "[" * 5000, "is no file of flags"),
+    "a list": ("- 1\n- 2\n", "holds no names with values"),
+    "an object": ("!!python/object/apply:os.system ['true']", "is no file of flags"),
+}
+
+
+@pytest.mark.parametrize("kind", FLAG_FILES)
+def test_files_of_flags_of_any_kind_are_refused_in_a_line(kind, tmp_path):
+    text, said = FLAG_FILES[kind]
+    (tmp_path / "flags.yaml").write_text(text)
+    started = time.monotonic()
+    with pytest.raises(InputError, match=said) as caught:
+        read_flags(tmp_path / "flags.yaml", Config)
+    assert "\n" not in str(caught.value) and time.monotonic() - started < 5
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        few_codes(patch)
+        no_pictures(patch)
+        small = {"epochs": 1, "hidden": (8,), "latent": 2}
+        sweep_command.main(SweepConfig(betas=(1.0,), seeds=1, devices=1, vary=("latent=2",), out=folder / "s", **small))
+    return folder / "s"
+
+
+STRANGE = {
+    "choices are a list": lambda part: part.update(choices=[1]),
+    "a choice is unknown": lambda part: part.update(choices={"vocabulary": 3}),
+    "a choice is a list": lambda part: part.update(choices={"latent": [2]}),
+    "a member is a number": lambda part: part.update(members=[3]),
+    "a member has words": lambda part: part["members"][0].update(beta="large"),
+    "a member has no seed": lambda part: part["members"][0].pop("seed"),
+    "a seed is a fraction": lambda part: part["members"][0].update(seed=0.5),
+    "members are many": lambda part: part.update(members=part["members"] * 2),
+    "results are words": lambda part: part.update(results="good"),
+    "results are numbers": lambda part: part.update(results=[1.0]),
+    "a result has no seed": lambda part: part["results"][0].pop("seed"),
+    "a measure is a word": lambda part: part["results"][0].update(rate="low"),
+    "a setting is a list": lambda part: part["results"][0].update(beta=[1.0]),
+    "a number is missing": lambda part: part["results"][0].pop("beta"),
+    "results are too few": lambda part: part.update(results=[]),
+    "the epoch is a word": lambda part: part.update(epoch="last"),
+    "the epoch is not there": lambda part: part.update(epoch=99),
+}
+OF_DATA = {
+    "shape of words": lambda data: data.update(shape=["a", "b", "c"]),
+    "no shape": lambda data: data.update(shape=[]),
+    "a huge shape": lambda data: data.update(shape=[10**9, 10**9, 1]),
+    "no examples": lambda data: data.update(examples=[0, 0, 0]),
+    "another dtype": lambda data: data.update(dtype="object"),
+    "another meaning": lambda data: data.update(meaning="MOOD"),
+    "bounds of words": lambda data: data.update(bounds=["low", "high"]),
+    "units of words": lambda data: data.update(units={"mean": "x", "scale": "y"}),
+    "units of another size": lambda data: data.update(units={"mean": [1.0], "scale": [1.0]}),
+    "more fields": lambda data: data.update(colour="red"),
+    "classes of words": lambda data: data.update(classes="ten"),
+}
+
+
+def resealed(folder, change, of_data=None):
+    """A copy of a folder, changed and sealed again, as a stranger can."""
+    copy = folder.parent / f"copy-{time.monotonic_ns()}"
+    shutil.copytree(folder, copy)
+    (path,) = copy.glob("checkpoints/*/part.json")
+    part = read_sealed(path)
+    if of_data is not None:
+        model = read_sealed(path.with_name("model.json"))
+        of_data(model["data"])
+        write_sealed(path.with_name("model.json"), model)
+        part["model"] = hashlib.sha256(path.with_name("model.json").read_bytes()).hexdigest()
+    else:
+        change(part)
+    write_sealed(path, part)
+    if isinstance(part["choices"], dict) and isinstance(part["members"], list):
+        path.parent.rename(path.parent.with_name(_digest(part["choices"], part["members"])))
+    return copy
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_a_folder_that_a_stranger_sealed_is_refused_in_a_line(kind, trained):
+    """A run from the Hub is exactly that."""
+    with pytest.raises(InputError) as caught:
+        vae_jax.load(resealed(trained, STRANGE[kind]))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", OF_DATA)
+def test_a_strange_description_of_the_data_is_not_used(kind, trained, capsys):
+    """The data themselves are, where they are there."""
+    copy = resealed(trained, None, OF_DATA[kind])
+    if kind == "a huge shape":
+        with pytest.raises(InputError, match="memory"):
+            vae_jax.load(copy)
+        return
+    assert vae_jax.load(copy).shape == (8, 8, 1)
+    assert "model.json is damaged" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from PIL import Image
 
 from vae_jax import data
 from vae_jax.data.sources import files
@@ -157,3 +158,52 @@ def test_a_small_black_archive_is_no_bomb_and_a_long_reason_is_one_line(tmp_path
     with pytest.raises(InputError) as refused:
         data.load(str(tmp_path / "x.npy"))
     assert "\n" not in str(refused.value)
+
+
+def test_a_header_is_not_read_before_its_length_is(tmp_path):
+    """Version 2 of the format lets a header claim four gigabytes."""
+    claim = b"\x93NUMPY\x02\x00" + (2**31).to_bytes(4, "little")
+    (tmp_path / "x.npy").write_bytes(claim + b" " * 10**7)
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", claim + b" " * 10**7)
+    for name in ("x.npy", "x.npz"):
+        tracemalloc.start()
+        with pytest.raises(InputError, match="its header claims 2,147,483,648 bytes"):
+            data.load(str(tmp_path / name))
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+        tracemalloc.stop()
+    np.lib.format.write_array(io.BytesIO(), np.zeros(3), version=(2, 0))
+    with (tmp_path / "fine.npy").open("wb") as file:
+        np.lib.format.write_array(file, np.random.RandomState(0).rand(20, 4), version=(2, 0))
+    assert data.load(str(tmp_path / "fine.npy")).train.x.shape == (16, 4)
+
+
+@pytest.mark.parametrize("kind", ["eps", "ps", "pdf", "renamed"])
+def test_images_go_to_no_other_program(kind, tmp_path, monkeypatch):
+    """Pillow hands PostScript to Ghostscript."""
+    from PIL import EpsImagePlugin
+
+    def ran(*args, **options):
+        raise AssertionError("Ghostscript")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", ran)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index in range(12):
+        name = folder / f"{index}.{'png' if kind == 'renamed' else kind}"
+        name.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n")
+    with pytest.raises(InputError, match=r"holds no images|cannot be read"):
+        data.load(str(folder))
+
+
+def test_an_image_that_claims_too_much_is_not_decoded(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("L", (11_000, 11_000)).save(folder / "0.png")
+    for index in range(1, 12):
+        Image.new("L", (8, 8), index).save(folder / f"{index:02}.png")
+    with pytest.raises(InputError, match=r"0\.png cannot be read \(11,000×11,000 pixels, over 100,000,000\)"):
+        data.load(str(folder))
+    assert data.load(str(folder), skip_broken=True).train.x.shape[1:] == (8, 8, 1)

@@ -3,7 +3,11 @@
 import base64
 import io
 import json
+import signal
+import socket
+import subprocess
 import sys
+import time
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +15,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from quick import few_codes, no_pictures
+from scripts import EXPERIMENTS
 from starlette.testclient import TestClient
 
 import vae_jax
@@ -214,3 +219,41 @@ def test_sliders_say_what_they_need(runs, monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     with pytest.raises(InputError, match="pip install ipywidgets"):
         sliders(vae_jax.load(runs / "run"))
+
+
+def test_a_request_that_says_its_length_twice_is_refused(runs):
+    """With a chunked body, the length that it names is not what is read."""
+    sent = client(runs / "run").post(
+        "/encode", content=iter([b"x" * 100]), headers={"Content-Length": "5", "Transfer-Encoding": "chunked"}
+    )
+    assert sent.status_code == 413
+    assert client(runs / "run").post("/encode", headers={"Content-Length": "9" * 5000}).status_code == 413
+
+
+def test_no_other_page_may_frame_it(runs):
+    assert "frame-ancestors 'none'" in client(runs / "run").get("/").headers["content-security-policy"]
+
+
+def test_more_codes_than_a_strip_are_refused_unread(runs):
+    found = client(runs / "run").post("/decode?model=0", content=b"[" + b"0," * 100_000 + b"0]")
+    assert found.status_code == 400 and "bytes of codes; expected at most" in found.text
+
+
+@pytest.mark.parametrize("half_sent", [False, True])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_within_seconds_whatever_is_being_sent(half_sent, number, runs):
+    """Ctrl-C is the way to end it: its status is 0."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    program = [sys.executable, str(EXPERIMENTS / "explore.py"), str(runs / "run"), "--no-browser", "--port", str(port)]
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and "Ctrl-C ends it" in process.stdout.readline()
+    time.sleep(1)
+    with socket.create_connection(("127.0.0.1", port)) as sending:
+        if half_sent:
+            head = f"POST /encode?model=0 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 64\r\n\r\nabc"
+            sending.sendall(head.encode())
+            time.sleep(0.3)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=10)
+    assert process.returncode == 0 and "Traceback" not in said

@@ -139,7 +139,11 @@ def test_the_weights_are_read_with_no_vae_jax(run, tmp_path, capsys):
     card = (run / "export" / "README.md").read_text()
     test = json.loads((run / "summary.json").read_text())["test"]
     assert f"| negative ELBO | {test['negative_elbo']:.4g} |" in card and "`--hidden` | 16 |" in card
-    assert card.startswith("---\nlibrary_name: vae_jax\n") and f'load("{run}")' in card
+    assert (
+        card.startswith("---\nlibrary_name: vae_jax\n")
+        and f'load("{run.name}")' in card
+        and str(run.parent) not in card
+    )
     assert "`--seed` | 0 |" in card
     export_command.main(ExportConfig(run=run, to=("card",), out=tmp_path / "elsewhere"))
     assert (tmp_path / "elsewhere" / "README.md").read_text() == card

@@ -7,6 +7,8 @@ For a run or a sweep of images, on this machine alone: nothing is asked of the i
 outside. Needs pip install 'vae-jax[explore]'. Ctrl-C ends it.
 """
 
+import asyncio
+import logging
 import socket
 import threading
 import webbrowser
@@ -70,7 +72,13 @@ def main(config: ExploreConfig) -> None:
     print(f"{address} shows {config.run}; Ctrl-C ends it.", flush=True)
     if config.browser:
         threading.Timer(0.5, webbrowser.open, (address,)).start()
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cut)
     uvicorn.run(app, host=HOST, port=config.port, log_level="warning", timeout_graceful_shutdown=GRACE)
+
+
+def _is_no_cut(record: logging.LogRecord) -> bool:
+    """Whether a message of the server is not that a request was cut off when it was stopped, which is meant."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _expect_free(host: str, port: int) -> None:

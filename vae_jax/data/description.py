@@ -134,12 +134,30 @@ def description_of(values: Mapping[str, Any]) -> Description:
         if known["units"] is not None:
             known["units"] = Units(*(np.asarray(known["units"][name], np.float64) for name in Units._fields))
         known["meaning"] = Meaning[known["meaning"]]
-        np.dtype(known["dtype"])
+        _expect_plain(known)
         return Description(**known)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"the description of the data is not what a command of this version wrote ({error})."
         ) from None
+
+
+def _expect_plain(known: Mapping[str, Any]) -> None:
+    """Check the types of a stored description, which may be a stranger's.
+
+    Raises:
+      ValueError: something that `as_json` does not write.
+    """
+    sizes = (*known["shape"], *known["examples"], *known["factor_sizes"], known["classes"])
+    if not all(type(size) is int and size >= 0 for size in sizes) or 0 in known["shape"] + known["examples"]:
+        raise ValueError("its sizes are none")
+    if len(known["shape"]) not in (1, 3) or len(known["examples"]) != 3:
+        raise ValueError("it is of neither images nor rows")
+    if np.dtype(known["dtype"]) not in (np.uint8, np.float32):
+        raise ValueError(f"a dtype of {known['dtype']}")
+    units = known["units"]
+    if units is not None and not units.mean.shape == units.scale.shape == known["shape"]:
+        raise ValueError("its units are of other features")
 
 
 def bounds(dataset: Dataset) -> tuple[float, float]:
