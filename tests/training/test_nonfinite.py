@@ -22,6 +22,7 @@ from vae_jax.runs.configuration.cells import cells
 from vae_jax.runs.storage.folder import RunFolder
 from vae_jax.runs.storage.parts import read_parts
 from vae_jax.training import DivergedError, fit, grid, hyperparameters, train_one
+from vae_jax.training.divergence import divergence, skipped_in_a_row
 
 IN_EPOCH = 8
 DATA = Examples((np.random.RandomState(0).rand(IN_EPOCH * 16, 6) < 0.3).astype(np.float32))
@@ -202,3 +203,18 @@ def test_rows_of_a_diverged_member_are_null_also_after_going_on(monkeypatch, tmp
         go("cut")
     resumed, again = go("cut")
     assert resumed.epochs == 1 and resumed.part.rows == whole.part.rows and again == rows
+
+
+def test_a_hundred_skipped_steps_in_a_row_end_a_run_of_epochs_of_one_step():
+    one = Examples(DATA.x[:16])
+    made = replace(recipe_of("vae", shape=(6,)), batch_size=16, skip_nonfinite=True, optimizer=overflowing)
+    words = list(fit(made, grid(made), one, epochs=250, together=1))
+    assert len(words) == 100 and words[-1].population.bad.tolist() == [99]
+
+
+def test_runs_of_skipped_steps_are_counted_over_the_ends_of_parts():
+    assert skipped_in_a_row(np.array([1, 1, 0, 1.0]), 3) == (5, 1)
+    assert skipped_in_a_row(np.array([1, 1.0]), 98) == (100, 100)
+    assert skipped_in_a_row(np.array([0, 0.0]), 98) == (98, 0)
+    skipped = {"loss": np.ones(2), "skipped": np.array([1, 0.0])}
+    assert divergence(skipped, ["a"], -1, 99) == (-1, "") and divergence(skipped, ["a"], -1, 100)[0] == 0

@@ -63,6 +63,11 @@ class Units(NamedTuple):
     mean: Any
     scale: Any
 
+    @property
+    def log_jacobian(self) -> float:
+        """Σ ln scale: what a density of rows in their own units has more in −ln p than that of the model's units."""
+        return float(np.sum(np.log(self.scale)))
+
     def of_model(self, x: Any) -> Any:
         """Features in the units of the data, converted to those of the model; float32.
 

@@ -58,6 +58,11 @@ class Description:
         return self.meaning is Meaning.LEVELS
 
     @property
+    def log_jacobian(self) -> float:
+        """What −ln p(x) and the distortion in the units of the data have more than in those of the model, in nats."""
+        return 0.0 if self.units is None else self.units.log_jacobian
+
+    @property
     def training_shapes(self) -> Examples:
         """The training part as shapes and dtypes alone, with labels if there are any."""
         n = self.examples[0]

@@ -52,7 +52,7 @@ def evaluate_elbo(
       recipe: the model, its preprocessing and its loss.
       params: those of the model.
       key: a typed key, for z and for dynamic binarisation.
-      data: e.g. the test set.
+      data: e.g. the test set, as the recipe takes it: standardised rows, if the model's were.
       hyper: if given, the training loss is reported too, with its corruption and with all ramps complete; a batch loss
         over full batches of the training size.
 
@@ -83,6 +83,17 @@ def evaluate_elbo(
     if found.loss is not None:
         result["loss"] = float(np.asarray(found.loss, np.float64).mean())
     return result
+
+
+def in_units(measured: dict[str, Any], log_jacobian: float) -> dict[str, Any]:
+    """What `evaluate_elbo` measured, in nats of the data in their own units; see `Units.log_jacobian`.
+
+    The loss stays as it is trained, and the squared error in the units of the model.
+    """
+    if not log_jacobian:
+        return measured
+    shifted = {name: measured[name] + log_jacobian for name in ("negative_elbo", "distortion")}
+    return {**measured, **shifted, "log_jacobian": log_jacobian}
 
 
 def elbo_means(

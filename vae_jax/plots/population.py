@@ -173,7 +173,8 @@ def exact_curve(experiment: Experiment, *, betas: Sequence[float]) -> np.ndarray
         beta_vae_optimum(eigenvalues, latent, beta=beta, variance=scale**2)
         for beta in np.geomspace(min(betas), max(betas), 200)
     ]
-    return np.array([[optimum.rate, optimum.distortion] for optimum in optima])
+    jacobian = experiment.description.log_jacobian
+    return np.array([[optimum.rate, optimum.distortion + jacobian] for optimum in optima])
 
 
 def _name_points(axis: Any, points: np.ndarray, betas: Sequence[Any]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import ModelResult, evaluate
-from vae_jax.evaluation.rate_distortion import elbo_means
+from vae_jax.evaluation.rate_distortion import elbo_means, in_units
 from vae_jax.plots.generated import draw_epoch
 from vae_jax.runs.best import Best, begin_best, measure_of, ramps_end
 from vae_jax.runs.configuration.building import stored
@@ -156,7 +156,10 @@ def _train_part(
                 )
     population = population if best is None else best.of(population)
     if folder.kind.keeps_results:
-        rows = evaluate(recipe, members, population, data.test)
+        rows = [
+            replace(row, measures=in_units(dict(row.measures), experiment.description.log_jacobian))
+            for row in evaluate(recipe, members, population, data.test)
+        ]
         named = [replace(row, setting={**part.choices, **row.setting}) for row in rows]
         part.finish(named, part.store.steps()[-1])
     return Finished(part, population, reached - done, reached, best)

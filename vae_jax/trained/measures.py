@@ -16,7 +16,7 @@ from vae_jax.evaluation.likelihood import log_likelihood
 from vae_jax.evaluation.metrics.representation import represent
 from vae_jax.evaluation.metrics.score import Representation
 from vae_jax.evaluation.metrics.scoring import scores
-from vae_jax.evaluation.rate_distortion import evaluate_elbo
+from vae_jax.evaluation.rate_distortion import evaluate_elbo, in_units
 from vae_jax.evaluation.samples import Features, apply_features, sample_quality
 from vae_jax.trained.model import Trained
 
@@ -36,12 +36,17 @@ class Evaluation(NamedTuple):
 
 
 def test_metrics(model: Trained) -> dict[str, Any]:
-    """What every run reports: the ELBO on the test set, and how well its aggregate posterior matches its prior."""
+    """What every run reports: the ELBO on the test set, and how well its aggregate posterior matches its prior.
+
+    Nats are those of the data in their own units, which for standardised rows count the scale of each feature.
+    """
     experiment, params = model.experiment, model.params
     data, recipe, keys = experiment.data, experiment.recipe, experiment.keys
     prior = prior_of(recipe, params, data.test)
     return {
-        "test": evaluate_elbo(recipe, params, keys.test, data.test, experiment.hyper),
+        "test": in_units(
+            evaluate_elbo(recipe, params, keys.test, data.test, experiment.hyper), model.description.log_jacobian
+        ),
         "prior_match": prior_match(keys.codes, model.test_codes, prior=prior)._asdict(),
         "proper_likelihood": experiment.proper_likelihood,
     }
@@ -101,7 +106,8 @@ def evaluate_model(
 
 def _likelihood(model: Trained, key: jax.Array, num_samples: int) -> dict[str, Any]:
     recipe = model.recipe
-    values = log_likelihood(recipe, model.params, key, model.data.test, num_samples=num_samples)._asdict()
+    found = log_likelihood(recipe, model.params, key, model.data.test, num_samples=num_samples)
+    values = found.shifted(-model.description.log_jacobian)._asdict()
     del values["per_example"]
     given = "log p(x|y) by importance sampling from q(z|x, y)"
     what = given if recipe.loss.conditional else "log p(x) by importance sampling from q(z|x)"

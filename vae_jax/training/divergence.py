@@ -10,6 +10,8 @@ import numpy as np
 from vae_jax.training import pure
 from vae_jax.training.pure import State
 
+MOST = 100  # skipped steps in a row after which a model has diverged
+
 
 class DivergedError(ArithmeticError):
     """The loss or the state is no longer finite."""
@@ -45,15 +47,32 @@ def none_kept(skipped: Any) -> Any:
     return (skipped == 1).all() & (len(skipped) > 1)
 
 
-def divergence(metrics: Mapping[str, np.ndarray], leaves: Sequence[str], wrong: int) -> tuple[int, str]:
+def skipped_in_a_row(skipped: np.ndarray, before: int) -> tuple[int, int]:
+    """The longest run of skipped steps, and that at the end, `[steps]` of 0 and 1 -> two counts.
+
+    Args:
+      skipped: whether each step was.
+      before: how many were skipped just before.
+    """
+    longest = run = before
+    for one in skipped:
+        run = run + 1 if one == 1 else 0
+        longest = max(longest, run)
+    return longest, run
+
+
+def divergence(
+    metrics: Mapping[str, np.ndarray], leaves: Sequence[str], wrong: int, longest: int = 0
+) -> tuple[int, str]:
     """The first of several steps at which a member diverged, and what was not finite; −1 and "" if none.
 
     Args:
       metrics: name -> `[steps]`, of one member.
       leaves: the names of a state's leaves, as from `names_of`.
       wrong: the index of the leaf that is not finite after the last step; −1 if none.
+      longest: the longest run of skipped steps that ends in these.
     """
-    if "skipped" in metrics and not none_kept(metrics["skipped"]):
+    if "skipped" in metrics and not none_kept(metrics["skipped"]) and longest < MOST:
         return -1, ""
     lost = metrics["skipped"] == 1 if "skipped" in metrics else ~np.isfinite(metrics["loss"])
     if not lost.any():

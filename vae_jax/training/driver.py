@@ -11,7 +11,7 @@ from vae_jax.data.dataset import Examples
 from vae_jax.models.part import Params
 from vae_jax.progress import bar
 from vae_jax.training import pure
-from vae_jax.training.divergence import DivergedError, divergence, means_of, names_of
+from vae_jax.training.divergence import DivergedError, divergence, means_of, names_of, skipped_in_a_row
 from vae_jax.training.feed import Resident, Streamed
 from vae_jax.training.layout import Layout, lay_out
 from vae_jax.training.members import Members
@@ -123,7 +123,7 @@ def fit(
     who = layout.place((jax.random.key_data(members.keys), members.hypers))
     start = start or begin(recipe, members, data, layout)
     calls, bad, causes = list(start.calls), np.array(start.bad), list(start.causes or [""] * members.count)
-    leaves = names_of(calls[0])
+    leaves, skipped = names_of(calls[0]), [0] * members.count  # steps skipped in a row
     done = _steps_done(layout, calls) // in_epoch
     if np.all(bad >= 0):
         return
@@ -142,7 +142,10 @@ def fit(
                 parts.append(metrics)
                 for member in np.flatnonzero(bad < 0):
                     of_member = {name: values[member] for name, values in metrics.items()}
-                    at, causes[member] = divergence(of_member, leaves, int(wrong[member]))
+                    longest = 0
+                    if "skipped" in of_member:
+                        longest, skipped[member] = skipped_in_a_row(of_member["skipped"], skipped[member])
+                    at, causes[member] = divergence(of_member, leaves, int(wrong[member]), longest)
                     bad[member] = begun + at if at >= 0 else -1
                 words.set_postfix_str(_words(parts[-1], bad), refresh=False)
                 words.update(part.steps * each)
