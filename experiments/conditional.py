@@ -19,6 +19,7 @@ from vae_jax.evaluation import encode_all
 from vae_jax.runs import Config, build
 from vae_jax.trained import Trained, train
 from vae_jax.training.experiment import Experiment
+from vae_jax.writing import replace_file
 
 SAMPLES = 2000
 REAL = 60_000  # images that the classifier is trained on, at most
@@ -50,7 +51,7 @@ def main(config: ConditionalConfig) -> None:
             results["generated_as_asked"] = classifier.score(np.asarray(images).reshape(SAMPLES, -1), y)
             plots.draw_all(Trained(experiment, params), out)
     results["chance"] = float(np.bincount(data.test.y).max() / len(data.test.y))
-    (out / "conditional.json").write_text(json.dumps(results, indent=2) + "\n")
+    replace_file(out / "conditional.json", json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
     print(f"See {out / 'labels.png'} and {out / 'swapped_labels.png'}.")
 

@@ -22,6 +22,7 @@ from vae_jax.data import Examples
 from vae_jax.distributions import fit_forward_kl, fit_reverse_kl, kl_monte_carlo, kl_quadrature, kl_standard_normal
 from vae_jax.evaluation import fit_code_mixture, log_likelihood
 from vae_jax.models import DenseDecoder, DenseEncoder, LearnedGaussianLikelihood, LinearGaussian
+from vae_jax.writing import replace_file
 
 GRID = jnp.linspace(-12, 12, 4801)
 
@@ -47,7 +48,7 @@ def main(config: Config) -> None:
         "identity": identity(),
         "mixtures": mixtures(key_train, config),
     }
-    (config.out / "densities.json").write_text(json.dumps(results, indent=2) + "\n")
+    replace_file(config.out / "densities.json", json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
     print(f"See {config.out}: forward_and_reverse.png, mixtures_line.png, mixtures_ring.png, densities.json.")
 

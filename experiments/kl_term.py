@@ -18,6 +18,7 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation import encode_all, evaluate_elbo, prior_match
 from vae_jax.runs import Config, build
 from vae_jax.trained import train
+from vae_jax.writing import replace_file
 
 SAMPLES = 2000
 
@@ -57,7 +58,7 @@ def main(config: KlTermConfig) -> None:
         rows[f"β = {beta:g}"] = images[:10]
     rows["real"] = np.asarray(recipe.preprocessed(keys.pictures, data.test.x[:10]))
     plots.image_rows(rows, out / "samples.png", title="samples of the prior, decoded")
-    (out / "kl_term.json").write_text(json.dumps(results, indent=2) + "\n")
+    replace_file(out / "kl_term.json", json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
     print(f"See {out / 'samples.png'}.")
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vae_jax.commands.cli import run_command
+from vae_jax.writing import replace_file
 
 EIGENVALUES = np.array([4.0, 2.0, 0.5, 0.3, 0.2, 0.2])
 VARIANCE = 0.4  # σ² of p(x|z)
@@ -83,7 +84,7 @@ def main(config: Config) -> None:
             }
         )
     config.out.mkdir(parents=True, exist_ok=True)
-    (config.out / "summary.json").write_text(json.dumps(rows, indent=1) + "\n")
+    replace_file(config.out / "summary.json", json.dumps(rows, indent=1) + "\n")
     fine = np.geomspace(min(config.betas), max(config.betas), 200)
     optima = [beta_vae_optimum(EIGENVALUES, config.latent, beta=beta, variance=VARIANCE) for beta in fine]
     exact = np.array([[optimum.rate, optimum.distortion] for optimum in optima])

@@ -16,6 +16,7 @@ from vae_jax.evaluation import evaluate_elbo, reconstruct
 from vae_jax.models import fit_pca
 from vae_jax.runs import Config, build
 from vae_jax.trained import train
+from vae_jax.writing import replace_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ def main(config: PcaConfig) -> None:
             of_pca = reconstruct(baseline, directions, keys.test, first, experiment.hyper)
             rows = {"original": of_ae.original, "PCA": of_pca.decoded, "autoencoder": of_ae.decoded}
             plots.image_rows(rows, out / f"reconstructions-{latent}.png", title=f"{latent} latents")
-    (out / "pca.json").write_text(json.dumps(table, indent=2) + "\n")
+    replace_file(out / "pca.json", json.dumps(table, indent=2) + "\n")
     print(f"\n{config.data}, squared error per test image, summed over pixels:\n  latents      PCA  autoencoder")
     for row in table:
         print(f"  {row['latent']:>7}  {row['pca']:7.3f}  {row['autoencoder']:11.3f}")

@@ -52,8 +52,8 @@ class ModelFlags:
     likelihood: str | None = None
     """p(x|z). Of pixels: bernoulli (cross-entropy), continuous-bernoulli (its normalised form), logistic (256 grey
     levels), logistic-mixture. Of any numbers: gaussian (σ = 1, squared error), gaussian-learned (one σ),
-    gaussian-pixel (μ and σ of each). Of counts: poisson, negative-binomial. Default: the loss's own, mostly
-    bernoulli."""
+    gaussian-optimal (σ from the squared error), gaussian-pixel (μ and σ of each). Of counts: poisson,
+    negative-binomial. Default: the loss's own, mostly bernoulli."""
     prior: str = "normal"
     """p(z): normal (N(0, I)), mixture (of 20 normals, learned), vamp (of the posteriors of 100 learned pseudo-inputs)
     or label (a learned normal for each label, for cvae)."""
@@ -76,7 +76,8 @@ class TrainingFlags:
     minutes: float | None = None
     """Stop after the epoch in which so many minutes of training are over."""
     patience: int | None = None
-    """Stop once the validation ELBO has not improved for so many epochs, and keep the model of the best one."""
+    """Stop once the objective on validation images, with all ramps complete, has not improved for so many epochs, and
+    keep the model of the best one."""
     batch_size: int = 128
     """Images per step."""
     accumulate: int = 1
