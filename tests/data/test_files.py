@@ -89,3 +89,23 @@ def test_a_fingerprint_is_of_every_part_with_its_labels_shape_and_type():
             array[-1] += 1
             others.append(made._replace(**{name: getattr(made, name)._replace(**{field: array})}))
     assert len({fingerprint(other) for other in others}) == 9
+
+
+@pytest.mark.parametrize("name", ["", " ", None, 3, "a" * 300, "a" * 300 + ".npy", "/x/" + "b" * 5000])
+def test_what_is_no_name_of_data_is_refused(name):
+    with pytest.raises(InputError, match=r"expected .*(name|path)"):
+        data.load(name)
+
+
+@pytest.mark.parametrize("size", [0, -3, 2.5, "8", True])
+def test_a_size_is_a_whole_number(size, tmp_path):
+    with pytest.raises(InputError, match="expected a whole number of at least 1"):
+        data.load(str(tmp_path), size=size)
+
+
+def test_a_path_is_a_name_and_an_empty_array_is_refused(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.RandomState(0).rand(20, 4))
+    assert data.load(tmp_path / "x.npy").train.x.shape == (16, 4)
+    np.save(tmp_path / "none.npy", np.zeros((0, 4)))
+    with pytest.raises(InputError, match="x is empty"):
+        data.load(tmp_path / "none.npy")

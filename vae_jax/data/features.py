@@ -95,6 +95,8 @@ def expect_resolved(x: np.ndarray, origin: str) -> None:
       InputError: rounding to float32 would cost a feature more than a hundredth of its standard deviation.
     """
     values = np.asarray(x, np.float64)
+    if not values.size:  # refused by `checked`
+        return
     with np.errstate(over="ignore", invalid="ignore"):
         spread = values.std(0)
         lost = np.abs(values - values.astype(np.float32)).max(0)

@@ -1,5 +1,6 @@
 """A data set from what `--data` takes: a name, or a path."""
 
+import os
 from pathlib import Path
 
 from vae_jax.data.dataset import DATASETS, Dataset, Units
@@ -8,10 +9,11 @@ from vae_jax.data.sources import files, folders, tfds
 from vae_jax.errors import InputError
 
 HUGGING_FACE = "hf:"
+LONGEST = 255  # bytes that a part of a path may have
 
 
 def load(
-    name: str,
+    name: str | Path,
     manual_dir: Path | None = None,
     *,
     size: int | None = None,
@@ -32,9 +34,15 @@ def load(
       InputError: no such data set, files missing or damaged, arrays that cannot be trained on, or a `size` for a data
         set of one fixed size.
     """
-    path = Path(name)
-    if not name.strip():
-        raise InputError("the name of the data is empty; expected a data set's name, a folder of images, or a file.")
+    if not isinstance(name, str | Path) or not str(name).strip():
+        raise InputError(
+            f"the name of the data is {name!r}; expected a data set's name, a folder of images, or a file."
+        )
+    name, path = str(name), Path(name)
+    if any(len(os.fsencode(part)) > LONGEST for part in path.parts):
+        raise InputError(f"{name[:40]}… has a part of over {LONGEST} bytes; expected the name of a data set or a path.")
+    if size is not None and (type(size) is not int or size < 1):
+        raise InputError(f"`size={size}`: expected a whole number of at least 1.")
     if path.suffix in files.SUFFIXES and name not in DATASETS and size is None:
         dataset = files.load_file(path, standardise=standardise)
     else:
