@@ -158,3 +158,12 @@ def test_a_standardised_model_can_be_compiled_and_differentiated(tmp_path):
     step = 1e-2 * np.eye(3, dtype=np.float32)[:1]
     moved = (model.encode(x + step).mean - model.encode(x - step).mean) / 2e-2
     np.testing.assert_allclose(slope[jnp.arange(2), :, jnp.arange(2), 0], moved, rtol=2e-2, atol=1e-3)
+
+
+def test_16_bit_images_that_8_bits_would_not_tell_apart_are_refused(tmp_path):
+    """From 256 to 511, the upper byte is 0 or 1, which is no mask."""
+    for i in range(12):
+        deep = RANDOM.randint(0, 300, (4, 4)).astype(np.uint16)
+        Image.fromarray(deep).save(tmp_path / f"{i:03d}.png")
+    with pytest.raises(InputError, match="16-bit images go up to 29"):
+        data.load(str(tmp_path))

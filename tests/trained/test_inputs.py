@@ -162,3 +162,8 @@ def test_labels_may_be_names_of_classes(models):
         named.encode(x[:1], ["bea"])
     with pytest.raises(InputError, match=r"y is not an array of numbers|expected"):
         model.encode(x[:1], ["bee"])
+
+
+def test_codes_beyond_float32_are_refused(models):
+    with pytest.raises(InputError, match=MESSAGE):
+        models["images"].decode(np.full((2, 2), 1e39))

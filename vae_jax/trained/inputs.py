@@ -63,6 +63,25 @@ def examples(name: str, given: Any, described: Description, *, unit: bool) -> Ar
     return jnp.asarray(described.stored(name, found, unit=unit))
 
 
+def codes(name: str, given: Any) -> Array:
+    """Codes as the decoder takes them, float32.
+
+    Args:
+      name: what they are called in the message.
+      given: the numbers.
+
+    Raises:
+      InputError: as `numbers`; or numbers that float32 cannot hold.
+    """
+    found = numbers(name, given)
+    if not isinstance(found, Tracer):
+        with np.errstate(over="ignore"):
+            found = np.asarray(found, np.float32)
+        if not np.isfinite(found).all():
+            raise InputError(f"{name} holds numbers beyond float32; expected finite numbers.")
+    return jnp.asarray(found, jnp.float32)
+
+
 def labels(given: Any, n: int, classes: int, names: tuple[str, ...] = ()) -> Array:
     """Labels `[n]` as the model takes them.
 

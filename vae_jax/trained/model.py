@@ -20,7 +20,7 @@ from vae_jax.evaluation.rate_distortion import Reconstruction, reconstruct
 from vae_jax.keys import use
 from vae_jax.models.part import Params
 from vae_jax.models.vae import VAE
-from vae_jax.trained.inputs import examples, expect_shape, key_of, labels, numbers, one_of, whole
+from vae_jax.trained.inputs import codes, examples, expect_shape, key_of, labels, numbers, one_of, whole
 from vae_jax.trained.walks import line, moved
 from vae_jax.training.driver import train_one
 from vae_jax.training.experiment import Experiment
@@ -144,7 +144,7 @@ class Trained:
         Raises:
           InputError: codes of another size than the model's, or without the axis `[n]`; labels that do not fit.
         """
-        z = jnp.asarray(numbers("z", z), jnp.float32)
+        z = codes("z", z)
         expect_shape("z", z.shape, (self.latent,))
         return self._in_units(_in_batches(self._decode, len(z), z, self._labels(y, len(z))))
 

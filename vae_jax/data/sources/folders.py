@@ -23,6 +23,7 @@ from vae_jax.progress import bar
 
 READER = 3  # version of the kept arrays; raise it when they are made differently
 AHEAD = 64  # images read at a time
+FEWEST = 8  # levels that 16-bit images must keep when they become 8-bit ones
 PARTS = {  # names of outer subfolders that are parts and not classes
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation"), "validation"),
@@ -192,7 +193,13 @@ def _make(folder: ImageFolder, kept: Path, *, size: int | None, skip_broken: boo
                 "`size=64` to crop and resize them all."
             )
         channels = 1 if all(one.grey for one in shapes.values()) else 3
-        decode = partial(pixels, size=size, channels=channels, top=max(one.top for one in shapes.values()))
+        top = max(one.top for one in shapes.values())
+        if 256 <= top < FEWEST << 8:
+            raise InputError(
+                f"{folder.path}: its 16-bit images go up to {top}, of which {(top >> 8) + 1} levels of 8 bits would be "
+                "left; scale them to 0..65,535."
+            )
+        decode = partial(pixels, size=size, channels=channels, top=top)
         good: list[str] = []
         whole = (len(shapes), *((size, size) if size else shape), channels)
         with atomic_array(kept / "x.npy", whole, np.uint8) as array:
