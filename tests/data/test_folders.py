@@ -1,6 +1,7 @@
 """A folder of images: what Pillow reads, cropped and resized, labels from subfolders, and files that are broken."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -240,9 +241,54 @@ def test_parts_that_are_missing_are_a_random_tenth_of_the_training_part(there, t
 
 
 def test_a_class_called_test_among_others_is_a_class(tmp_path):
-    for name in ("test", "cat", "train"):
+    for name in ("test", "cat", "dog"):
         pictures(tmp_path / "x" / name, 10)
-    assert data.load(str(tmp_path / "x")).class_names == ("cat", "test", "train")
+    assert data.load(str(tmp_path / "x")).class_names == ("cat", "dog", "test")
+
+
+@pytest.mark.parametrize(
+    ("layout", "said"),
+    [
+        (["train/a", "test/a", "extra/a"], "holds test, train, which are parts of a data set, and beside them extra"),
+        (["train/a", "test/a", "."], "and beside them 000.png, 001.png, 002.png, 003.png, 004.png and 7 more"),
+        (["train", "."], "holds train, which are parts of a data set, and beside them 000.png"),
+        (["val/a", "test/a"], "holds test, val, which are parts of a data set, and no folder called train"),
+        (["set/train/a", "set/test/a"], "set holds test, train, parts of a data set; give"),
+        (["a/train", "a/val", "b/train"], "a holds train, val, parts of a data set; expected train/a in place of"),
+    ],
+)
+def test_parts_that_would_be_taken_for_classes_are_refused(layout, said, tmp_path):
+    for folder in layout:
+        pictures(tmp_path / "x" / folder, 12)
+    with pytest.raises(InputError, match=re.escape(said)):
+        data.load(str(tmp_path / "x"))
+
+
+def test_dev_is_a_validation_part_and_train_alone_among_others_a_class(tmp_path):
+    for name in ("train/a", "dev/a"):
+        pictures(tmp_path / "parts" / name, 20)
+    assert [len(part.x) for part in data.load(str(tmp_path / "parts"))[1:4]] == [18, 20, 2]
+    for name in ("train", "plane"):
+        pictures(tmp_path / "vehicles" / name, 20)
+    assert data.load(str(tmp_path / "vehicles")).class_names == ("plane", "train")
+
+
+@pytest.mark.parametrize("loose", ["test", "train"])
+def test_labels_that_some_images_lack_are_left_out_and_that_is_said(loose, tmp_path, capsys):
+    for name in ("train/a", "train/b", "test/a", loose):
+        pictures(tmp_path / "x" / name, 11)
+    assert data.load(str(tmp_path / "x")).classes == 0
+    assert f"left out the labels, since 11 images ({loose}/000.png) are in no class's folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("broken", "said"), [("test", "part test"), ("train/b", "class b")])
+def test_a_part_or_a_class_of_which_nothing_can_be_read_is_refused(broken, said, tmp_path):
+    for name in ("train/a", "train/b", "test/a"):
+        pictures(tmp_path / "x" / name, 12)
+    for file in (tmp_path / "x" / broken).rglob("*.png"):
+        file.write_bytes(b"no image")
+    with pytest.raises(InputError, match=f"no image of the {said} can be read"):
+        data.load(str(tmp_path / "x"), skip_broken=True)
 
 
 def test_what_is_left_out_is_said(tmp_path, capsys):
@@ -256,10 +302,16 @@ def test_what_is_left_out_is_said(tmp_path, capsys):
     pictures(tmp_path / "elsewhere", 5)
     (own / "c").symlink_to(tmp_path / "elsewhere")
     (own / "notes.txt").write_text("x")
+    pictures(own / ".secret", 2)
     found = data.load(str(own))
     assert len(everything(found)) == 20 and found.class_names == ("a", "b")
     said = capsys.readouterr().err
-    for words in ("runs/one, a folder of results", "c, a link to a folder", "1 file of other kinds (.txt)"):
+    for words in (
+        "runs/one, a folder of results",
+        ".secret, a hidden folder",
+        "c, a link to a folder",
+        "1 file of other kinds (.txt)",
+    ):
         assert words in said
 
 

@@ -153,6 +153,32 @@ def test_an_offset_that_float32_cannot_hold(standardise, tmp_path):
         data.load(str(tmp_path / "x.npy"))
 
 
+@pytest.mark.parametrize(
+    ("column", "plain", "standardised"),
+    [
+        (2**60 + np.arange(60), "loses its spread", "float64 loses its spread; subtract the offset"),
+        (-(2**62) + np.arange(60), "loses its spread", "float64 loses its spread"),
+        (np.uint64(2**63) + np.arange(60, dtype=np.uint64), "loses its spread", "float64 loses its spread"),
+        (2**25 + np.arange(60), "loses its spread", None),
+        (2**24 - np.arange(60), None, None),
+        (np.where(np.arange(60) % 2, 2**62, -(2**62)), None, None),
+        (1e-300 * np.arange(60), "too small a spread", "too small a spread for float32; multiply it"),
+        (1 + 1e-9 * np.arange(60), "loses its spread", None),
+        (np.full(60, 2**60), None, None),
+        (np.full(60, 0.1), None, None),
+    ],
+)
+def test_a_feature_that_rounding_would_flatten_is_refused(column, plain, standardised, tmp_path):
+    np.save(tmp_path / "x.npy", np.stack([np.arange(60).astype(column.dtype), column], 1))
+    for standardise, said in ((False, plain), (True, standardised)):
+        if said:
+            with pytest.raises(InputError, match=f"feature 1 goes from .*{said}"):
+                data.load(str(tmp_path / "x.npy"), standardise=standardise)
+        else:
+            spread = data.load(str(tmp_path / "x.npy"), standardise=standardise).train.x[:, 1].std()
+            assert (spread > 0) == (len(set(column.tolist())) > 1)
+
+
 def test_a_standardised_model_can_be_compiled_and_differentiated(tmp_path):
     np.save(tmp_path / "x.npy", 40 + 5 * RANDOM.randn(60, 3))
     model = untrained(tmp_path / "x.npy", "gaussian", standardise=True)

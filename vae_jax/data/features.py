@@ -49,12 +49,18 @@ def _units_of(x: np.ndarray) -> Units:
     """Mean and standard deviation of each feature of rows `[n, features]`."""
     values = np.asarray(x, np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, scale = values.mean(0), values.std(0)
+        mean, scale = values.mean(0), _spread(values)
     if not np.isfinite(scale).all():
         raise InputError(f"feature {int(np.argmin(np.isfinite(scale)))} is too large to be standardised; rescale it.")
     rounding = 4 * np.finfo(x.dtype if x.dtype.kind == "f" else float).eps  # what rounding leaves of a constant
-    negligible = scale <= np.maximum(rounding * np.abs(mean), np.finfo(np.float32).tiny)
-    return Units(mean, np.where(negligible, 1.0, scale))
+    return Units(mean, np.where(scale <= rounding * np.abs(mean), 1.0, np.where(scale > 0, scale, 1.0)))
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    """The standard deviation of each feature; the squares of numbers below 1e-160 would vanish, so none is squared."""
+    centred = np.where(values.max(0) == values.min(0), 0.0, values - values.mean(0))  # not what rounding makes of it
+    top = np.abs(centred).max(0)
+    return top * np.sqrt(np.mean(np.square(centred / np.where(top > 0, top, 1.0)), 0))
 
 
 def as_counts(dataset: Dataset) -> Dataset:
@@ -88,21 +94,36 @@ def as_black_and_white(dataset: Dataset) -> Dataset:
     return dataset._replace(train=train, validation=validation, test=test)
 
 
-def expect_resolved(x: np.ndarray, origin: str) -> None:
-    """Check that float32 can tell the values of each feature of rows `[n, features]` apart.
+def expect_resolved(x: np.ndarray, origin: str, *, standardise: bool = False) -> None:
+    """Check that the values of each feature of rows `[n, features]` can be told apart in the form they are kept in.
+
+    Args:
+      x: numbers, as the user gave them.
+      origin: what to call them in error messages.
+      standardise: whether they are to be standardised, in float64; else they become float32 as they are.
 
     Raises:
-      InputError: rounding to float32 would cost a feature more than a hundredth of its standard deviation.
+      InputError: rounding would cost a feature more than a hundredth of its standard deviation.
     """
-    values = np.asarray(x, np.float64)
-    if not values.size:  # refused by `checked`
+    if not x.size:  # refused by `checked`
         return
+    kept, whole = np.float64 if standardise else np.float32, x.dtype.kind in "iu"
     with np.errstate(over="ignore", invalid="ignore"):
-        spread = values.std(0)
-        lost = np.abs(values - values.astype(np.float32)).max(0)
-    if (blurred := (lost > 0.01 * spread) & (spread > 0) & np.isfinite(lost)).any():
+        if whole:  # exact: differences of 64-bit numbers fit 64 bits without a sign
+            spread = _spread((x.astype(np.uint64) - x.min(0).astype(np.uint64)).astype(np.float64))
+            most = np.maximum(np.abs(x.min(0).astype(np.float64)), x.max(0).astype(np.float64))
+            lost = np.where(most <= 2.0 ** (np.finfo(kept).nmant + 1), 0.0, most * np.finfo(kept).eps / 2)
+        else:
+            values = np.asarray(x, np.float64)
+            spread, lost = _spread(values), np.abs(values - values.astype(kept)).max(0)
+    small = (spread > 0) & (spread < np.finfo(np.float32).tiny)
+    if (blurred := small | ((lost > 0.01 * spread) & (spread > 0) & np.isfinite(lost))).any():
         j = int(np.argmax(blurred))
+        low, top, bits = x[:, j].min(), x[:, j].max(), np.finfo(kept).bits
+        ends = f"{low} to {top}" if whole else f"{low:.17g} to {top:.17g}"
+        if small[j]:
+            raise InputError(f"{origin}: feature {j} goes from {ends}, too small a spread for float32; multiply it.")
+        remedy = "subtract the offset" if standardise else "pass `standardise`, or subtract the offset"
         raise InputError(
-            f"{origin}: feature {j} goes from {values[:, j].min():.12g} to {values[:, j].max():.12g}, an offset beside "
-            f"which float32 loses its spread; pass `standardise`, or subtract the offset."
+            f"{origin}: feature {j} goes from {ends}, an offset beside which float{bits} loses its spread; {remedy}."
         )

@@ -35,6 +35,10 @@ def meaning_of(x: np.ndarray, origin: str, *, counts: bool = False) -> Meaning:
     Raises:
       InputError: images of a dtype that does not say what its numbers mean.
     """
+    if x.dtype.type is np.void:
+        raise InputError(
+            f"{origin} holds raw bytes ({x.dtype}), as NumPy keeps bfloat16 in a file; save x.astype('float32')."
+        )
     if x.dtype.kind not in "biuf" and not jnp.issubdtype(x.dtype, np.floating):
         raise InputError(f"{origin} is {x.dtype}; expected numbers, uint8 0..255 or float in [0, 1].")
     if counts:

@@ -37,6 +37,9 @@ def numbers(name: str, given: Any) -> Any:
             found = found.astype(np.float64)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor that torch keeps to itself
         raise InputError(f"{name} is not an array of numbers; expected rows of one length, without gaps.") from None
+    if found.dtype.type is np.void or given is None:
+        what = "nothing" if given is None else f"raw bytes ({found.dtype}), as NumPy keeps bfloat16"
+        raise InputError(f"{name} holds {what}; expected an array of numbers, such as x.astype('float32').")
     if found.dtype != bool and not jnp.issubdtype(found.dtype, np.number):
         raise InputError(f"{name} holds {found.dtype}; expected numbers.")
     if jnp.issubdtype(found.dtype, np.complexfloating):

@@ -42,8 +42,8 @@ def load_file(path: Path, *, standardise: bool | Units = False) -> Dataset:
     except Exception as error:  # whatever a broken file makes zipfile and NumPy raise, down to SyntaxError
         reason = first_line(error)
         raise InputError(f"{path} is not a NumPy file of plain numbers ({reason}); write it with np.savez.") from error
-    if standardise is False and arrays["x"].ndim == 2 and arrays["x"].dtype.kind in "iuf":
-        expect_resolved(arrays["x"], str(path))
+    if arrays["x"].ndim == 2 and arrays["x"].dtype.kind in "iuf" and not isinstance(standardise, Units):
+        expect_resolved(arrays["x"], str(path), standardise=standardise)
     examples = checked(arrays["x"], arrays.get("y"), str(path), keep_float64=standardise is not False)
     dataset = split(str(path), examples, validation=0.1, test=0.1)
     return standardised_as(dataset, standardise)

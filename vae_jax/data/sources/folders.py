@@ -1,6 +1,5 @@
 """A folder of images as a data set: cropped and resized once, and kept as one checksummed array."""
 
-import hashlib
 import os
 import stat
 import sys
@@ -17,44 +16,14 @@ import numpy as np
 from vae_jax.data.cache.arrays import atomic_array
 from vae_jax.data.cache.kept import kept_arrays, write_array
 from vae_jax.data.dataset import Dataset, Examples, checked, count_classes, rows, split
-from vae_jax.data.sources.pictures import pixels, shape_of, suffixes
+from vae_jax.data.sources.listing import ImageFolder, images_of, part_of
+from vae_jax.data.sources.pictures import pixels, shape_of
 from vae_jax.errors import InputError, first_line
 from vae_jax.progress import bar
 
 READER = 3  # version of the kept arrays; raise it when they are made differently
 AHEAD = 64  # images read at a time
 FEWEST = 8  # levels that 16-bit images must keep when they become 8-bit ones
-PARTS = {  # names of outer subfolders that are parts and not classes
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-
-
-class ImageFolder(NamedTuple):
-    """The images of a folder, and a fingerprint of their state.
-
-    Attributes:
-      path: the folder.
-      files: the images, by their paths relative to the folder, in order.
-      labels: the names of the subfolders that hold them, in order; empty if some image is in none.
-      fingerprint: SHA-256 of the names of the files, and of the size, times, device and inode of each.
-      in_parts: whether the outer subfolders are parts, as in train/cat, val/cat and test/cat.
-      left_out: what is in the folder and not among the files, in words.
-      unread: subfolders that could not be read, with the reason.
-    """
-
-    path: Path
-    files: list[str]
-    labels: list[str]
-    fingerprint: str
-    in_parts: bool = False
-    left_out: tuple[str, ...] = ()
-    unread: tuple[tuple[str, str], ...] = ()
-
-    def label(self, file: str) -> str:
-        """The subfolder that names the class of a file."""
-        return file.split("/")[int(self.in_parts)]
 
 
 class Broken(NamedTuple):
@@ -101,12 +70,26 @@ def load_folder(path: Path, *, size: int | None = None, skip_broken: bool = Fals
         more = f" and {len(skipped) - 3} more" if len(skipped) > 3 else ""
         left = f"{len(skipped)} broken file{'s are' if len(skipped) > 1 else ' is'} left out"
         print(f"{path}: {left}, {', '.join(skipped[:3])}{more}.", file=sys.stderr)
+        _expect_parts(folder, skipped)
     examples = checked(arrays["x"], arrays.get("y"), str(path))
     if folder.in_parts:
-        dataset = _in_parts(str(path), examples, [PARTS[_top(file)] for file in _without(folder.files, skipped)])
+        dataset = _in_parts(str(path), examples, [part_of(file) for file in _without(folder.files, skipped)])
     else:
         dataset = split(str(path), examples, validation=0.1, test=0.1)
     return dataset._replace(class_names=tuple(folder.labels))
+
+
+def _expect_parts(folder: ImageFolder, skipped: Sequence[str]) -> None:
+    """Check that some image of each part and class can be read.
+
+    Raises:
+      InputError: a part or a class of which all files are broken.
+    """
+    good = _without(folder.files, skipped)
+    named = [("part", part_of)] * folder.in_parts + [("class", folder.label)] * bool(folder.labels)
+    for what, name_of in named:
+        if gone := sorted({name_of(file) for file in folder.files} - {name_of(file) for file in good}):
+            raise InputError(f"{folder.path}: no image of the {what} {gone[0]} can be read; mend or remove its folder.")
 
 
 def _in_parts(name: str, data: Examples, parts: Sequence[str]) -> Dataset:
@@ -122,61 +105,6 @@ def _in_parts(name: str, data: Examples, parts: Sequence[str]) -> Dataset:
         index[part] = index["train"][np.sort(order[place * tenth : (place + 1) * tenth])]
     index["train"] = index["train"][np.sort(order[len(missing) * tenth :])]
     return Dataset(name, *(rows(data, found) for found in index.values()), classes=count_classes(data))
-
-
-def images_of(path: Path) -> ImageFolder:
-    """What is in a folder, without opening the files.
-
-    Raises:
-      InputError: no images.
-    """
-    known, found, digest = suffixes(), [], hashlib.sha256()
-    runs, links, unread, others = [], [], [], Counter()
-
-    def relative(full: str) -> str:
-        return os.path.relpath(full, path)
-
-    def failed(error: OSError) -> None:
-        unread.append((relative(str(error.filename)), error.strerror or str(error)))
-
-    for root, folders, names in os.walk(path, onerror=failed):
-        if "config.json" in names and ("checkpoints" in folders or "metrics.jsonl" in names):
-            runs.append(relative(root))
-            folders.clear()
-            continue
-        folders[:] = [folder for folder in folders if not folder.startswith(".")]
-        links += [relative(os.path.join(root, name)) for name in folders if os.path.islink(os.path.join(root, name))]
-        for name in names:
-            suffix = Path(name).suffix.lower()
-            if suffix in known and not name.startswith("."):
-                found.append((Path(root) / name).relative_to(path).as_posix())
-            elif not name.startswith("."):
-                others[suffix or name] += 1
-    left_out = [f"{run}, a folder of results of vae_jax" for run in sorted(runs)]
-    left_out += [f"{link}, a link to a folder (give the folder itself)" for link in sorted(links)]
-    if others:
-        count, kinds = sum(others.values()), ", ".join(sorted(others)[:5])
-        left_out.append(f"{count:,} file{'s' * (count > 1)} of other kinds ({kinds})")
-    if not found:
-        why = f" ({unread[0][0]} cannot be read: {unread[0][1]})" if unread else ""
-        raise InputError(
-            f"{path} holds no images{why}; expected .png, .jpg or another common format, in it or its "
-            f"subfolders.{' Left out: ' + ', '.join(left_out) + '.' if left_out else ''}"
-        )
-    found.sort()
-    for file in found:
-        try:
-            status = (path / file).stat()
-            seen = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino)
-        except OSError as error:  # a dangling link; reading it will report it as broken
-            seen = (str(error),)
-        digest.update(repr((file, *seen)).encode())
-    tops = {_top(file) for file in found}
-    in_parts = all("/" in file for file in found) and tops <= PARTS.keys() and "train" in {PARTS[top] for top in tops}
-    deep = 2 if in_parts else 1
-    inside = all(file.count("/") >= deep for file in found)
-    labels = sorted({file.split("/")[deep - 1] for file in found}) if inside else []
-    return ImageFolder(path, found, labels, digest.hexdigest(), in_parts, tuple(left_out), tuple(unread))
 
 
 def _make(folder: ImageFolder, kept: Path, *, size: int | None, skip_broken: bool) -> dict[str, Any]:
@@ -242,10 +170,6 @@ def _read(
                     raise InputError(
                         f"{folder.path / file} cannot be read ({result.reason}); replace it, or pass `skip_broken`."
                     )
-
-
-def _top(file: str) -> str:
-    return file.partition("/")[0].lower()
 
 
 def _without(files: Sequence[str], good: Sequence[str]) -> list[str]:
