@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import sys
 
 import pytest
@@ -88,6 +89,8 @@ def test_a_runs_config_starts_the_same_run_again(tmp_path, monkeypatch):
 
 
 def test_the_installed_command(capsys, monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process goes on after it
+
     def said(*arguments):
         monkeypatch.setattr(sys, "argv", ["vae-jax", *arguments])
         installed.main()

@@ -209,6 +209,23 @@ def test_what_does_not_listen_is_cut_off_after_the_grace_or_at_the_second_signal
     assert errors.strip() == "stopping: what is written is whole, and a run goes on with --resume."
 
 
+LEAVING = """
+import atexit, sys, time
+from vae_jax.commands.main import main
+atexit.register(lambda: (print("leaving", flush=True), time.sleep(1)))
+sys.argv = ["vae-jax", "--version"]
+main()
+"""
+
+
+@pytest.mark.parametrize("number", stopping.SIGNALS)
+def test_a_signal_while_the_interpreter_ends_changes_nothing(number):
+    with subprocess.Popen([sys.executable, "-c", LEAVING], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() and process.stdout.readline() == "leaving\n"
+        process.send_signal(number)
+    assert process.returncode == 0
+
+
 def test_what_was_asked_of_one_command_is_not_asked_of_the_next():
     with pytest.raises(SystemExit) as stop, stopping.listening():
         os.kill(os.getpid(), signal.SIGINT)

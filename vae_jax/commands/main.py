@@ -18,6 +18,14 @@ def main(name: str | None = None) -> None:
       name: which one; by default the first argument.
     """
     _set_up(sys.argv[1:])
+    try:
+        _run(name)
+    finally:  # the command has ended, and its status is known: what comes while the interpreter ends changes nothing
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _run(name: str | None) -> None:
     from vae_jax.commands.command import COMMANDS
 
     if name is not None:
