@@ -125,7 +125,9 @@ def test_two_processes_of_two_devices_have_the_curve_of_one(loss, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [sys.executable, *TRAIN, "--loss", loss]
+    # Seed 0 of beta-tc meets a ReLU within rounding of 0 in the first epoch: on one device too, the rate is 1.224121 or
+    # 1.224126 as the learning rate is 0.001 or two units of the last place of float32 more.
+    command = [sys.executable, *TRAIN, "--loss", loss, "--seed", "1"]
     both = [*command, "--devices", "2", "--coordinator", address, "--processes", "2", "--out", str(tmp_path / "four")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen([*both, "--process", str(i)], **pipes) for i in (0, 1)]
