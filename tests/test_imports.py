@@ -29,7 +29,7 @@ FLOORS = (
 # Floors inside of a room that has several; "" is its own `__init__` and files that no floor names.
 INSIDE = {
     "data": (
-        {"meaning", "dataset", "description", "features", "preprocess", "streaming", "understood"},
+        {"meaning", "dataset", "description", "features", "preprocess", "streaming", "understood", "columns", "whole"},
         {"cache"},
         {"sources"},
         {"loading"},

@@ -11,8 +11,8 @@ from vae_jax.errors import InputError
 ROWS = np.random.RandomState(0).randn(50, 4) * [1.0, 10.0, 1e-3, 0.0] + [0.0, 5.0, 100.0, 7.0]
 
 
-def dataset(x: np.ndarray, *, keep_float64: bool = False) -> data.Dataset:
-    return data.split("rows", data.checked(x, None, "rows", keep_float64=keep_float64), validation=0.1, test=0.2)
+def dataset(x: np.ndarray, *, as_given: bool = False) -> data.Dataset:
+    return data.split("rows", data.checked(x, None, "rows", as_given=as_given), validation=0.1, test=0.2)
 
 
 def test_the_training_part_has_mean_0_and_variance_1():
@@ -76,7 +76,7 @@ def test_they_are_standardised_before_they_are_rounded(tmp_path):
 
 def test_a_row_too_far_away_is_refused():
     x = 1e-30 * ROWS
-    far = dataset(x, keep_float64=True)
+    far = dataset(x, as_given=True)
     far.validation.x[0] = 1e20
     with pytest.raises(InputError, match="too far from the training part"):
         standardised(far)

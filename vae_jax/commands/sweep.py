@@ -14,7 +14,7 @@ from vae_jax import plots
 from vae_jax.commands.closing import table_of_settings, what_next
 from vae_jax.commands.command import COMMANDS
 from vae_jax.commands.devices import devices_of
-from vae_jax.commands.opening import say_understood
+from vae_jax.commands.opening import open_data, say_understood
 from vae_jax.commands.words import in_a_row
 from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import (
@@ -46,12 +46,13 @@ def main(config: SweepConfig) -> None:
     devices = devices_of(config, by_default=os.cpu_count() or 1)
     chosen = resolve(config)
     out = config.out or free_folder(default_folder(chosen.config, "sweep"), resume=config.resume)
-    chosen = chosen.into(out)
-    planned = cells(chosen)
-    say_understood(planned[0].experiment)
+    chosen, dataset, words = open_data(chosen.into(out))
+    assert isinstance(chosen.config, SweepConfig)
+    planned = cells(chosen, dataset)
+    say_understood(planned[0].experiment, words)
     with RunFolder(out, chosen) as folder:
         hosts.wait("folder made")
-        train(folder, planned, config, devices)
+        train(folder, planned, chosen.config, devices)
 
 
 def train(folder: RunFolder, planned: Sequence[Cell], config: SweepConfig, devices: Sequence[Any]) -> None:

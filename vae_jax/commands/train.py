@@ -13,7 +13,7 @@ from vae_jax import plots
 from vae_jax.commands.closing import table, what_next
 from vae_jax.commands.command import COMMANDS
 from vae_jax.commands.devices import devices_of
-from vae_jax.commands.opening import say_understood
+from vae_jax.commands.opening import open_data, say_understood
 from vae_jax.commands.words import in_a_row
 from vae_jax.errors import InputError
 from vae_jax.runs.configuration.cells import Cell, cells
@@ -38,10 +38,11 @@ def main(config: Config) -> None:
         devices = devices[:1]
     chosen = resolve(config)
     out = config.out or free_folder(default_folder(chosen.config, chosen.config.loss), resume=config.resume)
-    chosen = chosen.into(out)
-    (cell,) = cells(chosen)
+    chosen, dataset, words = open_data(chosen.into(out))
+    config = chosen.config
+    (cell,) = cells(chosen, dataset)
     _expect_to_divide(config.batch_size, len(devices))
-    say_understood(cell.experiment)
+    say_understood(cell.experiment, words)
     with RunFolder(out, chosen) as folder:
         hosts.wait("folder made")
         summary = train(folder, cell, devices, stream=config.stream)

@@ -95,6 +95,8 @@ class Dataset(NamedTuple):
       factors: all images by their factors of variation, if those are known.
       units: how the features were standardised, if they were.
       class_names: the names of the labels, in their order, if they have names.
+      feature_names: the names of the features, in their order, if they have names.
+      ids: of the user's own data, what the examples of each part are called.
     """
 
     name: str
@@ -105,6 +107,8 @@ class Dataset(NamedTuple):
     factors: Factors | None = None
     units: Units | None = None
     class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
+    ids: tuple[Any, Any, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ class Source:
 DATASETS = Registry("data set", "vae_jax.data.sources", Source)
 
 
-def checked(x: np.ndarray, y: np.ndarray | None, origin: str, *, keep_float64: bool = False) -> Examples:
+def checked(x: np.ndarray, y: np.ndarray | None, origin: str, *, as_given: bool = False) -> Examples:
     """Images, or rows of features, and labels in the form that training needs, or an error that says what to change.
 
     Args:
@@ -139,7 +143,7 @@ def checked(x: np.ndarray, y: np.ndarray | None, origin: str, *, keep_float64: b
         `[n, features]`: uint8 and bool as pixels, other integers and any finite floats as they are.
       y: `[n]` integers from 0, or None.
       origin: what to call the data in error messages.
-      keep_float64: leave rows of features in float64, so that they can be standardised before they are rounded.
+      as_given: leave rows of features in their own dtype, so that they can be standardised before they are rounded.
 
     Raises:
       InputError: another rank or dtype, no examples, values not finite or out of range, labels that do not fit.
@@ -153,8 +157,7 @@ def checked(x: np.ndarray, y: np.ndarray | None, origin: str, *, keep_float64: b
         x = x[..., None]
     whole = f"{origin}: x"
     meaning = meaning_of(x, whole)
-    if keep_float64 and meaning is Meaning.FEATURES:
-        x = x.astype(np.float64)
+    if as_given and meaning is Meaning.FEATURES:
         expect_finite(x, whole)
     elif x.dtype != np.uint8:
         x = as_stored(x, meaning, whole)

@@ -28,6 +28,7 @@ class Description:
       grey: whether some number of the test part lies strictly between the ends of the scale.
       classes: how many labels there are; 0 without labels.
       class_names: the names of the labels, if they have names.
+      feature_names: the names of the features, if they have names.
       units: how the features were standardised, if they were.
       factor_names: the names of the factors of variation, if these are known.
       factor_sizes: how many values each of them has.
@@ -43,6 +44,7 @@ class Description:
     grey: bool = False
     classes: int = 0
     class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
     units: Units | None = None
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
@@ -119,6 +121,7 @@ def describe(dataset: Dataset, *, counts: bool = False) -> Description:
         grey=_is_grey(dataset.test.x),
         classes=dataset.classes,
         class_names=dataset.class_names,
+        feature_names=dataset.feature_names,
         units=dataset.units,
         factor_names=() if factors is None else tuple(factors.names),
         factor_sizes=() if factors is None else tuple(int(size) for size in factors.sizes),
@@ -132,8 +135,8 @@ def description_of(values: Mapping[str, Any]) -> Description:
       InputError: `values` is not what `as_json` writes.
     """
     try:
-        known = dict(values)
-        for name in ("shape", "examples", "class_names", "factor_names", "factor_sizes"):
+        known = {"feature_names": (), **values}  # which earlier versions did not write
+        for name in ("shape", "examples", "class_names", "feature_names", "factor_names", "factor_sizes"):
             known[name] = tuple(known[name])
         known["bounds"] = tuple(float(end) for end in known["bounds"])
         if known["units"] is not None:
@@ -160,6 +163,10 @@ def _expect_plain(known: Mapping[str, Any]) -> None:
         raise ValueError("it is of neither images nor rows")
     if np.dtype(known["dtype"]) not in (np.uint8, np.float32):
         raise ValueError(f"a dtype of {known['dtype']}")
+    if known["feature_names"] and known["shape"] != (len(known["feature_names"]),):
+        raise ValueError("its names are of other features")
+    if not all(type(name) is str for name in known["feature_names"] + known["class_names"]):
+        raise ValueError("its names are none")
     units = known["units"]
     if units is not None and not units.mean.shape == units.scale.shape == known["shape"]:
         raise ValueError("its units are of other features")

@@ -1,11 +1,12 @@
 """Rows of features, which can be standardised, and rows of counts."""
 
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
 from vae_jax.data.dataset import Dataset, Examples, Units
-from vae_jax.data.meaning import Meaning, as_stored, is_black_and_white, top_of
+from vae_jax.data.meaning import Meaning, as_stored, is_black_and_white, meaning_of, top_of
 from vae_jax.errors import InputError
 
 
@@ -25,7 +26,9 @@ def standardised(dataset: Dataset, units: Units | None = None) -> Dataset:
     x = dataset.train.x
     if x.ndim != 2:
         raise InputError(f"`standardise` is for rows of features; {dataset.name} holds {list(x.shape[1:])} each.")
-    units = units or _units_of(x)
+    if units is None:
+        expect_resolved(x, dataset.name, dataset.feature_names, standardise=True)
+        units = _units_of(x)
     if units.mean.shape != x.shape[1:]:
         raise InputError(
             f"{dataset.name} holds examples of shape {x.shape[1:]}; this model takes {units.mean.shape}, which it was "
@@ -38,11 +41,18 @@ def standardised(dataset: Dataset, units: Units | None = None) -> Dataset:
     return dataset._replace(train=parts[0], validation=parts[1], test=parts[2], units=units)
 
 
-def standardised_as(dataset: Dataset, asked: bool | Units) -> Dataset:
-    """The data unchanged (False), standardised by their own moments (True), or by a trained model's units."""
-    if asked is False:
+def as_float32(dataset: Dataset) -> Dataset:
+    """The data with rows of features in float32.
+
+    Raises:
+      InputError: float32 would lose the spread of a feature.
+    """
+    x = dataset.train.x
+    if x.ndim != 2 or x.dtype == np.float32 or meaning_of(x, dataset.name) is not Meaning.FEATURES:
         return dataset
-    return standardised(dataset, None if asked is True else asked)
+    expect_resolved(x, dataset.name, dataset.feature_names)
+    parts = [part._replace(x=as_stored(part.x, Meaning.FEATURES, dataset.name)) for part in dataset[1:4]]
+    return dataset._replace(train=parts[0], validation=parts[1], test=parts[2])
 
 
 def _units_of(x: np.ndarray) -> Units:
@@ -94,12 +104,13 @@ def as_black_and_white(dataset: Dataset) -> Dataset:
     return dataset._replace(train=train, validation=validation, test=test)
 
 
-def expect_resolved(x: np.ndarray, origin: str, *, standardise: bool = False) -> None:
+def expect_resolved(x: np.ndarray, origin: str, names: Sequence[str] = (), *, standardise: bool = False) -> None:
     """Check that the values of each feature of rows `[n, features]` can be told apart in the form they are kept in.
 
     Args:
       x: numbers, as the user gave them.
       origin: what to call them in error messages.
+      names: the names of the features, if they have names.
       standardise: whether they are to be standardised, in float64; else they become float32 as they are.
 
     Raises:
@@ -121,9 +132,8 @@ def expect_resolved(x: np.ndarray, origin: str, *, standardise: bool = False) ->
         j = int(np.argmax(blurred))
         low, top, bits = x[:, j].min(), x[:, j].max(), np.finfo(kept).bits
         ends = f"{low} to {top}" if whole else f"{low:.17g} to {top:.17g}"
+        what = f"{origin}: feature {repr(names[j]) if names else j} goes from {ends}"
         if small[j]:
-            raise InputError(f"{origin}: feature {j} goes from {ends}, too small a spread for float32; multiply it.")
+            raise InputError(f"{what}, too small a spread for float32; multiply it.")
         remedy = "subtract the offset" if standardise else "pass `standardise`, or subtract the offset"
-        raise InputError(
-            f"{origin}: feature {j} goes from {ends}, an offset beside which float{bits} loses its spread; {remedy}."
-        )
+        raise InputError(f"{what}, an offset beside which float{bits} loses its spread; {remedy}.")

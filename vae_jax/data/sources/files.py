@@ -11,8 +11,9 @@ from typing import IO
 
 import numpy as np
 
-from vae_jax.data.dataset import Dataset, Units, checked, split
-from vae_jax.data.features import expect_resolved, standardised_as
+from vae_jax.data.columns import Columns
+from vae_jax.data.dataset import checked
+from vae_jax.data.whole import Whole, whole
 from vae_jax.errors import InputError, first_line
 
 SUFFIXES = (".npz", ".npy")
@@ -23,11 +24,15 @@ LONGEST = 10_000  # bytes of a header
 RATIO, BOMB = 250, 100_000_000  # a file may unpack to RATIO times its size, or to BOMB bytes if that is more
 
 
-def load_file(path: Path, *, standardise: bool | Units = False) -> Dataset:
-    """An `.npz` with `x` and optionally `y`, or an `.npy` that is x; split into 80 % train, 10 % validation, 10 % test.
+def read_file(path: Path, columns: Columns) -> Whole:
+    """An `.npz` with `x` and optionally `y`, or an `.npy` that is x.
 
     Nothing is allocated before the header says how much it takes, nothing else in the file is read, and pickles are
     refused.
+
+    Args:
+      path: the file.
+      columns: the names of the arrays of labels and of ids in an `.npz`, if they are others than y.
 
     Raises:
       InputError: no such file, not a NumPy file, no `x` in it, an array larger than half of the machine's memory, or
@@ -36,20 +41,21 @@ def load_file(path: Path, *, standardise: bool | Units = False) -> Dataset:
     if not path.is_file():
         raise InputError(f"no file {path}; expected an .npz holding x (and y), or an .npy holding x.")
     try:
-        arrays = _arrays(path)
+        arrays = _arrays(path, columns)
     except InputError:
         raise
     except Exception as error:  # whatever a broken file makes zipfile and NumPy raise, down to SyntaxError
         reason = first_line(error)
         raise InputError(f"{path} is not a NumPy file of plain numbers ({reason}); write it with np.savez.") from error
-    if arrays["x"].ndim == 2 and arrays["x"].dtype.kind in "iuf" and not isinstance(standardise, Units):
-        expect_resolved(arrays["x"], str(path), standardise=standardise)
-    examples = checked(arrays["x"], arrays.get("y"), str(path), keep_float64=standardise is not False)
-    dataset = split(str(path), examples, validation=0.1, test=0.1)
-    return standardised_as(dataset, standardise)
+    found = whole(str(path), checked(arrays["x"], arrays.get("y"), str(path), as_given=True))
+    if "ids" not in arrays:
+        return found
+    if arrays["ids"].shape != (len(found.ids),):
+        raise InputError(f"{path}: {columns.id} has shape {arrays['ids'].shape}; expected an id for each example.")
+    return found._replace(ids=arrays["ids"])
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
+def _arrays(path: Path, columns: Columns) -> dict[str, np.ndarray]:
     if not zipfile.is_zipfile(path):
         return {"x": _read(partial(path.open, "rb"), path.stat().st_size, str(path))}
     with zipfile.ZipFile(path) as archive:
@@ -59,14 +65,17 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             raise InputError(
                 f"{path} holds {names}; expected an array named x (y is optional). Use np.savez(path, x=x)."
             )
-        arrays = {}
-        for name, info in ((name, members[name]) for name in ("x", "y") if name in members):
+        wanted, arrays = {"x": "x", "y": columns.label or "y", "ids": columns.id}, {}
+        if missing := next((name for name in (columns.label, columns.id) if name and name not in members), None):
+            raise InputError(f"{path} holds {', '.join(sorted(members)[:10])}; there is no {missing}.")
+        for role, name in ((role, name) for role, name in wanted.items() if name in members):
+            info = members[name]
             if info.file_size > max(RATIO * info.compress_size, BOMB):
                 raise InputError(
                     f"{path}: {name} unpacks to more than {RATIO} times its size, {info.file_size / 1e9:,.1f} GB. If "
                     "that is meant, write it with np.savez, which does not compress."
                 )
-            arrays[name] = _read(partial(archive.open, info), info.file_size, f"{path}: {name}")
+            arrays[role] = _read(partial(archive.open, info), info.file_size, f"{path}: {name}")
         return arrays
 
 

@@ -15,9 +15,10 @@ import numpy as np
 
 from vae_jax.data.cache.arrays import atomic_array
 from vae_jax.data.cache.kept import kept_arrays, write_array
-from vae_jax.data.dataset import Dataset, Examples, checked, count_classes, rows, split
+from vae_jax.data.dataset import checked
 from vae_jax.data.sources.listing import ImageFolder, images_of, part_of
 from vae_jax.data.sources.pictures import pixels, shape_of
+from vae_jax.data.whole import Whole
 from vae_jax.errors import InputError, first_line
 from vae_jax.progress import bar
 
@@ -36,11 +37,11 @@ class Broken(NamedTuple):
     reason: str
 
 
-def load_folder(path: Path, *, size: int | None = None, skip_broken: bool = False) -> Dataset:
-    """The images of a folder and its subfolders, whose names become labels; 80 % train, 10 % validation, 10 % test.
+def read_folder(path: Path, *, size: int | None = None, skip_broken: bool = False) -> Whole:
+    """The images of a folder and its subfolders, whose names become labels; called by their paths.
 
-    Subfolders named train, val (or valid, validation) and test are those parts, and their subfolders are the labels; a
-    part that is missing is a random tenth of the training images. Folders of runs are passed over.
+    Subfolders named train, val (or valid, validation, dev) and test are those parts, and their subfolders are the
+    labels. Folders of runs are passed over.
 
     Any common format of images will do; see `pictures.FORMATS`. Each image is rotated as its EXIF says, cropped to its
     central square and resized to `size`. If all images are grey they stay grey, else all become RGB. 16 bits become 8,
@@ -72,11 +73,9 @@ def load_folder(path: Path, *, size: int | None = None, skip_broken: bool = Fals
         print(f"{path}: {left}, {', '.join(skipped[:3])}{more}.", file=sys.stderr)
         _expect_parts(folder, skipped)
     examples = checked(arrays["x"], arrays.get("y"), str(path))
-    if folder.in_parts:
-        dataset = _in_parts(str(path), examples, [part_of(file) for file in _without(folder.files, skipped)])
-    else:
-        dataset = split(str(path), examples, validation=0.1, test=0.1)
-    return dataset._replace(class_names=tuple(folder.labels))
+    files = _without(folder.files, skipped)
+    parts = [part_of(file) for file in files] if folder.in_parts else None
+    return Whole(str(path), examples, np.array(files), parts, tuple(folder.labels))
 
 
 def _expect_parts(folder: ImageFolder, skipped: Sequence[str]) -> None:
@@ -90,21 +89,6 @@ def _expect_parts(folder: ImageFolder, skipped: Sequence[str]) -> None:
     for what, name_of in named:
         if gone := sorted({name_of(file) for file in folder.files} - {name_of(file) for file in good}):
             raise InputError(f"{folder.path}: no image of the {what} {gone[0]} can be read; mend or remove its folder.")
-
-
-def _in_parts(name: str, data: Examples, parts: Sequence[str]) -> Dataset:
-    """A data set from the part that each example belongs to; a missing part is a random tenth of the training part."""
-    index = {part: np.flatnonzero(np.asarray(parts) == part) for part in ("train", "validation", "test")}
-    missing = [part for part in ("validation", "test") if not len(index[part])]
-    n = len(index["train"])
-    tenth = round(n / 10)
-    if n < 2 or (missing and tenth < 1):
-        raise InputError(f"{name}: {n} training images are too few; expected at least 10.")
-    order = np.random.RandomState(0).permutation(n)
-    for place, part in enumerate(missing):
-        index[part] = index["train"][np.sort(order[place * tenth : (place + 1) * tenth])]
-    index["train"] = index["train"][np.sort(order[len(missing) * tenth :])]
-    return Dataset(name, *(rows(data, found) for found in index.values()), classes=count_classes(data))
 
 
 def _make(folder: ImageFolder, kept: Path, *, size: int | None, skip_broken: bool) -> dict[str, Any]:

@@ -8,13 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vae_jax.data.sources.pictures import suffixes
+from vae_jax.data.whole import NAMES
 from vae_jax.errors import InputError
-
-PARTS = {  # names of outer subfolders that are parts and not classes
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 
 class ImageFolder(NamedTuple):
@@ -104,7 +99,7 @@ def images_of(path: Path) -> ImageFolder:
 
 def part_of(file: str) -> str:
     """The part that a file of a folder in parts belongs to: train, validation or test."""
-    return PARTS[_top(file)]
+    return NAMES[_top(file)]
 
 
 def _in_parts(path: Path, files: Sequence[str]) -> bool:
@@ -115,23 +110,23 @@ def _in_parts(path: Path, files: Sequence[str]) -> bool:
         would be trained on without a word.
     """
     tops = {_top(file) for file in files if "/" in file}
-    parts = {PARTS[top] for top in tops & PARTS.keys()}
-    if len(parts) > 1 and "train" not in parts and tops <= PARTS.keys():
+    parts = {NAMES[top] for top in tops & NAMES.keys()}
+    if len(parts) > 1 and "train" not in parts and tops <= NAMES.keys():
         raise InputError(f"{path} holds {_listed(tops)}, which are parts of a data set, and no folder called train.")
-    if "train" in parts and (len(parts) > 1 or tops <= PARTS.keys()):
-        beside = sorted({file.partition("/")[0] for file in files if "/" not in file or _top(file) not in PARTS})
+    if "train" in parts and (len(parts) > 1 or tops <= NAMES.keys()):
+        beside = sorted({file.partition("/")[0] for file in files if "/" not in file or _top(file) not in NAMES})
         if beside:
             raise InputError(
-                f"{path} holds {_listed(tops & PARTS.keys())}, which are parts of a data set, and beside them "
+                f"{path} holds {_listed(tops & NAMES.keys())}, which are parts of a data set, and beside them "
                 f"{_listed(beside)}; expected parts alone, or classes alone. Move one or the other elsewhere."
             )
         return True
     for top in sorted({file.partition("/")[0] for file in files if file.count("/") > 1}):
         below = {_top(file.partition("/")[2]) for file in files if file.startswith(f"{top}/") and file.count("/") > 1}
-        found = {PARTS[name] for name in below & PARTS.keys()}
+        found = {NAMES[name] for name in below & NAMES.keys()}
         if "train" in found and len(found) > 1:
             remedy = f"give {path / top}" if len(tops) == 1 else f"expected train/{top} in place of {top}/train"
-            raise InputError(f"{path / top} holds {_listed(below & PARTS.keys())}, parts of a data set; {remedy}.")
+            raise InputError(f"{path / top} holds {_listed(below & NAMES.keys())}, parts of a data set; {remedy}.")
     return False
 
 

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from vae_jax.data.dataset import Dataset
 from vae_jax.errors import InputError
 from vae_jax.hyperparameter import check, declared, in_words, size
 from vae_jax.runs.configuration.building import build
@@ -33,15 +34,19 @@ class Cell(NamedTuple):
     members: Members
 
 
-def cells(config: Config | Resolved) -> list[Cell]:
+def cells(config: Config | Resolved, dataset: Dataset | None = None) -> list[Cell]:
     """The cells of a sweep, in the order of its flags; a run is one cell.
+
+    Args:
+      config: flags, or what they resolve to.
+      dataset: the data as `opened` returns them, if they are here already.
 
     Raises:
       InputError: as `build`; or a value that is not a number, is out of range, or is given twice.
     """
     flags = config.config if isinstance(config, Resolved) else config
     if not isinstance(flags, SweepConfig):
-        experiment = build(config)
+        experiment = build(config, dataset=dataset)
         return [Cell({}, experiment, experiment.members)]
     _check_sweep(flags)
     varied = {name: _compiled(name, values) for name, values in flags.varied.items()}
@@ -50,14 +55,17 @@ def cells(config: Config | Resolved) -> list[Cell]:
     base = resolve(config)
     planned = [(base.with_choices(choices), choices) for choices in combinations]
     numbers = [_leaves(cell, flags, {n: v for n, v in varied.items() if n not in choices}) for cell, choices in planned]
-    return [_cell(cell, choices, leaves) for (cell, choices), leaves in zip(planned, numbers, strict=True)]
+    here = None if "size" in compiled else dataset  # which changes the images themselves
+    return [_cell(cell, choices, leaves, here) for (cell, choices), leaves in zip(planned, numbers, strict=True)]
 
 
-def _cell(chosen: Resolved, choices: dict[str, Any], leaves: Mapping[str, Sequence[float]]) -> Cell:
+def _cell(
+    chosen: Resolved, choices: dict[str, Any], leaves: Mapping[str, Sequence[float]], dataset: Dataset | None
+) -> Cell:
     """One cell, with every combination of its leaves and seeds."""
     config = chosen.config
     assert isinstance(config, SweepConfig)
-    experiment = build(chosen)
+    experiment = build(chosen, dataset=dataset)
     fixed = {name: [float(value)] for name, value in experiment.hyper.items() if name not in leaves}
     seeds = range(config.seed, config.seed + config.seeds)
     return Cell(choices, experiment, product(experiment.recipe, {**fixed, **leaves}, seeds))

@@ -76,6 +76,12 @@ HOSTS = ("devices", "distributed", "coordinator", "processes", "process")
 LENGTH = ("epochs", "steps")
 FREE = ("out", "resume", "tracker", "minutes", "manual_dir", "on_nonfinite", "stream", *HOSTS)
 VARIED = tuple(field.name for field in fields(SweepFlags))
+# What runs had that were written before these flags were there.
+EARLIER: dict[str, Any] = {
+    **dict.fromkeys(("id", "label", "validation", "test")),
+    **dict.fromkeys(("columns", "drop"), ()),
+    "split": "random",
+}
 
 
 def as_json(config: Config) -> dict[str, Any]:
@@ -94,11 +100,16 @@ def as_config(values: Mapping[str, Any], kind: type[Config], origin: str) -> Con
     Raises:
       InputError: a name that is not a field, one that is missing, or a value of another type.
     """
-    hints = get_type_hints(kind)
+    hints, values = get_type_hints(kind), with_earlier(values)
     other = sorted(values.keys() ^ hints.keys())
     if other:
         raise InputError(f"{origin} is not what a command of this version wrote ({other[0]!r}).")
     return kind(**{name: typed(value, hints[name], f"{origin}: {name}") for name, value in values.items()})
+
+
+def with_earlier(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a stored configuration, with what flags meant that it does not know yet."""
+    return {**json.loads(json.dumps(EARLIER)), **values}
 
 
 def typed(value: Any, hint: Any, origin: str) -> Any:

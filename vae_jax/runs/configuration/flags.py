@@ -10,14 +10,31 @@ class DataFlags:
 
     data: str = "digits"
     """Data set: digits, sprites or rooms (offline), mnist, fashion_mnist, binarized_mnist; any image set of TFDS, as in
-    emnist/letters; hf:NAME of Hugging Face; a folder of images; or an .npz (x, optionally y) or .npy of your own."""
+    emnist/letters; hf:NAME of Hugging Face; or your own: a folder of images, a table (.csv, .tsv, .parquet, .feather),
+    an .npz (x, optionally y) or an .npy."""
+    id: str | None = None
+    """Of a table: the column with what its rows are called."""
+    label: str | None = None
+    """Of a table: the column of classes, which is learned from only by a conditional loss. Of an .npz: its y."""
+    columns: tuple[str, ...] = ()
+    """Of a table: the columns to learn from. Default: all but those of --id, --label and --drop, and one called split
+    that says train, validation or test."""
+    drop: tuple[str, ...] = ()
+    """Of a table: columns to leave out."""
+    validation: str | None = None
+    """Of your own data: the share to hold out for validation, or a file or folder of its own. Default: the part that
+    the data have, else 0.1."""
+    test: str | None = None
+    """Of your own data: the share to hold out for testing, or a file or folder of its own. Default: likewise."""
+    split: str = "stratified"
+    """How examples of your own are held out: stratified (in proportion to their classes) or random."""
     size: int | None = None
     """Crop images to the square in their middle and resize them to so many pixels a side."""
     skip_broken: bool = False
     """Leave out the files of a folder that cannot be read, instead of ending there."""
-    standardise: bool = False
+    standardise: bool | None = None
     """Rows of features: subtract each one's mean and divide by its standard deviation, both of the training part. The
-    model's outputs are in the units of the data again."""
+    model's outputs are in the units of the data again. Default: for tables, and for rows beyond 0..1."""
     manual_dir: Path | None = None
     """Folder with a data set's original files, in place of a download. Checksums are verified either way."""
     preprocess: str = "grey"

@@ -7,6 +7,7 @@ from typing import Any
 
 from vae_jax.data.dataset import DATASETS
 from vae_jax.data.preprocess import PREPROCESS, Preprocess
+from vae_jax.data.whole import SPLITS
 from vae_jax.distributions.base import Support
 from vae_jax.errors import InputError
 from vae_jax.hyperparameter import Declared, check, declared, in_words, size
@@ -16,7 +17,7 @@ from vae_jax.models.networks.network import INITIALIZERS, NETWORKS, Initializer,
 from vae_jax.models.posteriors import POSTERIORS, Posterior
 from vae_jax.models.priors import PRIORS, Prior
 from vae_jax.registry import Registry
-from vae_jax.runs.configuration.config import FREE, LENGTH, VARIED, Config, Kind, as_json, flag
+from vae_jax.runs.configuration.config import FREE, LENGTH, VARIED, Config, Kind, as_json, flag, with_earlier
 from vae_jax.runs.process.trackers import expect_installed
 from vae_jax.training.optimizers import OPTIMIZERS, Optimizer
 from vae_jax.training.recipe import OPTIONAL
@@ -34,7 +35,12 @@ CHOICES: dict[str, Registry] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
 }
-WORDS = {"precision": ("float32", "bfloat16"), "on_nonfinite": ("stop", "skip"), "start": ("zero", "data")}
+WORDS = {
+    "precision": ("float32", "bfloat16"),
+    "on_nonfinite": ("stop", "skip"),
+    "start": ("zero", "data"),
+    "split": SPLITS,
+}
 SIZES = declared(
     {
         "latent": size(10),
@@ -115,9 +121,17 @@ class Resolved:
 
     @property
     def lasting(self) -> dict[str, Any]:
-        """The flags that may not differ on resumption, in the form in which they are read back from JSON."""
-        free = self.free
-        return {name: value for name, value in as_json(self.config).items() if name not in free}
+        """The flags that may not differ on resumption, in the form in which they are read back from JSON.
+
+        Those that are as in runs of before they were there are left out, as these runs do not have them.
+        """
+        free, earlier = self.free, with_earlier({})
+        flags = as_json(self.config)
+        return {
+            name: value
+            for name, value in flags.items()
+            if name not in free and not (name in earlier and earlier[name] == value)
+        }
 
     def into(self, out: Path) -> "Resolved":
         """The same configuration, with its results in the folder `out`."""

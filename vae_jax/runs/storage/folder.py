@@ -10,7 +10,7 @@ from typing import Any
 from filelock import BaseFileLock, FileLock, Timeout
 
 from vae_jax.errors import InputError
-from vae_jax.runs.configuration.config import Config, SweepConfig, as_config, as_json
+from vae_jax.runs.configuration.config import Config, SweepConfig, as_config, as_json, with_earlier
 from vae_jax.runs.configuration.resolved import Resolved, resolve
 from vae_jax.runs.process import hosts
 from vae_jax.runs.process.trackers import Trackers
@@ -145,6 +145,7 @@ class RunFolder:
     def _expect_continuation(self, found: dict[str, Any], chosen: Resolved) -> None:
         wanted, free = self._config, chosen.free
         expect_format(self.path, found)
+        found = with_earlier(found)
         if not chosen.config.resume:
             raise InputError(f"{self.path} holds a run already; pass --resume to go on with it, or another --out.")
         if found.keys() != wanted.keys():

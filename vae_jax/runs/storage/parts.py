@@ -16,8 +16,8 @@ import numpy as np
 
 from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import ModelResult
-from vae_jax.runs.configuration.building import Stored, stored_of
 from vae_jax.runs.configuration.cells import Cell
+from vae_jax.runs.configuration.datasets import Stored, stored_of
 from vae_jax.runs.configuration.resolved import CHOICES, SIZES
 from vae_jax.runs.process import hosts
 from vae_jax.runs.storage.store import Store
