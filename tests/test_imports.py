@@ -23,7 +23,9 @@ FLOORS = (
     {"runs"},
     {"export"},
     {"explore"},
-    {"commands", "sweep", "__init__"},
+    {"commands", "sweep", "arrays"},
+    {"estimator"},
+    {"__init__"},
 )
 
 # Floors inside of a room that has several; "" is its own `__init__` and files that no floor names.

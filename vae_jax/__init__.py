@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vae_jax import losses
+    from vae_jax.arrays import fit
     from vae_jax.distributions.continuous import Mixture, Normal, StandardNormal
     from vae_jax.distributions.counts import NegativeBinomial, Poisson
     from vae_jax.distributions.pixels import (
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         DiscretizedLogisticMixture,
     )
     from vae_jax.distributions.points import Delta
+    from vae_jax.estimator import VariationalAutoencoder
     from vae_jax.models.vae import VAE
     from vae_jax.runs.storage.models import load
     from vae_jax.trained.model import Trained
@@ -35,11 +37,19 @@ __all__ = [
     "Poisson",
     "StandardNormal",
     "Trained",
+    "VariationalAutoencoder",
+    "fit",
     "load",
     "losses",
 ]
 
-_ELSEWHERE = {"VAE": "models.vae", "Trained": "trained.model", "load": "runs.storage.models"}
+_ELSEWHERE = {
+    "VAE": "models.vae",
+    "Trained": "trained.model",
+    "VariationalAutoencoder": "estimator",
+    "fit": "arrays",
+    "load": "runs.storage.models",
+}
 
 
 def __getattr__(name: str) -> Any:

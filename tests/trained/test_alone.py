@@ -250,13 +250,13 @@ def test_what_a_model_cannot_take_is_said(tmp_path, monkeypatch):
 
 def test_many_examples_go_through_in_batches(tmp_path, monkeypatch):
     """In two batches and in one: the same codes and images."""
-    from vae_jax.trained import model as module
+    from vae_jax.trained import batches
 
     arrays, flags = SETTINGS["learned"]
     folder, _, _ = moved_away(tmp_path, monkeypatch, arrays, **flags)
     model = vae_jax.load(folder)
     whole = model.encode(ROWS), model.reconstruct(ROWS)
-    monkeypatch.setattr(module, "BATCH", 30)
+    monkeypatch.setattr(batches, "SIZES", (16, 32))
     parts = model.encode(ROWS), model.reconstruct(ROWS)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), whole, parts)
     assert parts[0].posterior is not None and parts[0].log_var.shape == (80, 3)

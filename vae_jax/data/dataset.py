@@ -79,7 +79,9 @@ class Units(NamedTuple):
         return ((np.asarray(x, np.float64) - self.mean) / self.scale).astype(np.float32)
 
     def of_data(self, x: Any) -> Any:
-        """Features in the units of the model, converted back to those of the data."""
+        """Features in the units of the model, converted back to those of the data; float64, or float32 if traced."""
+        if not isinstance(x, Tracer):
+            return np.asarray(x, np.float64) * self.scale + self.mean
         return x * np.broadcast_to(self.scale, x.shape) + np.broadcast_to(self.mean, x.shape)
 
 

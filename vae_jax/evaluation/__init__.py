@@ -9,6 +9,7 @@ from vae_jax.evaluation.likelihood import LogLikelihood, log_likelihood
 from vae_jax.evaluation.metrics.representation import represent
 from vae_jax.evaluation.metrics.scoring import scores as disentanglement
 from vae_jax.evaluation.metrics.udr import unsupervised_ranking
+from vae_jax.evaluation.per_example import Scores, example_scores
 from vae_jax.evaluation.populations import evaluate, settings
 from vae_jax.evaluation.rate_distortion import Reconstruction, active_units, elbo_means, evaluate_elbo, reconstruct
 from vae_jax.evaluation.samples import Distances, SampleQuality, distances, sample_quality
@@ -20,6 +21,7 @@ __all__ = [
     "PriorMatch",
     "Reconstruction",
     "SampleQuality",
+    "Scores",
     "active_units",
     "aggregate_posterior",
     "disentanglement",
@@ -28,6 +30,7 @@ __all__ = [
     "encode_all",
     "evaluate",
     "evaluate_elbo",
+    "example_scores",
     "fit_code_mixture",
     "log_likelihood",
     "minibatch_estimates",

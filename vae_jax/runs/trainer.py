@@ -99,6 +99,39 @@ def train_cell(
     return [Finished(part) if part.is_finished() else train(part) for part in parts]
 
 
+def train_in_memory(experiment: Experiment, *, progress: bool = True) -> tuple[Trained, int]:
+    """Train one model as a run does, with early stopping if it is asked for; nothing is written.
+
+    Args:
+      experiment: with its data.
+      progress: whether to show a bar.
+
+    Returns:
+      The model, and how many epochs were trained; `Trained.epoch` is the one that is kept.
+
+    Raises:
+      DivergedError: the loss or the state is no longer finite; names the step.
+    """
+    recipe, data, members = experiment.recipe, experiment.data, experiment.members
+    layout, in_epoch = lay_out(1, jax.devices()[:1]), steps_per_epoch(recipe, data.train)
+    population, best = begin(recipe, members, data.train, layout), None
+    if experiment.patience is not None:
+        best = begin_best(experiment.patience, population, None, ramps_end(recipe, members, in_epoch))
+    validate, measure, reached = _Validation(experiment, members, layout), measure_of(recipe), 0
+    together = None if best is None else 1
+    how: dict[str, Any] = {"epochs": experiment.epochs, "together": together, "progress": progress}
+    for report in fit(recipe, members, data.train, start=population, **how):
+        population, reached = report.population, report.done
+        expect_finite(population, in_epoch, skips=recipe.skip_nonfinite)
+        if best is not None:
+            best = best.after(population, validate(population)[measure], report.done)
+            if best.done(report.done).all():
+                break
+    kept = reached if best is None or not best.epoch[0] else int(best.epoch[0])
+    population = population if best is None else best.of(population)
+    return Trained(experiment, population.params(0), members.named(0), kept), reached
+
+
 def _train_part(
     folder: RunFolder,
     part: Part,

@@ -49,7 +49,7 @@ def numbers(name: str, given: Any) -> Any:
     return found
 
 
-def examples(name: str, given: Any, described: Description, *, unit: bool) -> Array:
+def examples(name: str, given: Any, described: Description, *, unit: bool) -> Any:
     """Examples as the data are stored, `[n, *shape]`, standardised if these were.
 
     Args:
@@ -63,7 +63,7 @@ def examples(name: str, given: Any, described: Description, *, unit: bool) -> Ar
     """
     found = numbers(name, given)
     expect_shape(name, found.shape, described.shape)
-    return jnp.asarray(described.stored(name, found, unit=unit))
+    return described.stored(name, found, unit=unit)
 
 
 def codes(name: str, given: Any) -> Array:

@@ -7,26 +7,27 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from vae_jax.data.dataset import Dataset, Examples
 from vae_jax.data.description import Description
 from vae_jax.data.preprocess import grey
-from vae_jax.distributions.base import Support, draw
+from vae_jax.distributions.base import Support, draw, mean_of
 from vae_jax.errors import InputError
 from vae_jax.evaluation.codes import Codes, codes_of, encode_all
+from vae_jax.evaluation.per_example import Scores, estimator_of, example_scores
 from vae_jax.evaluation.rate_distortion import Reconstruction, reconstruct
 from vae_jax.keys import use
 from vae_jax.models.part import Params
 from vae_jax.models.vae import VAE
+from vae_jax.trained.batches import in_batches, keys_for
 from vae_jax.trained.inputs import codes, examples, expect_shape, key_of, labels, numbers, one_of, whole
 from vae_jax.trained.walks import line, moved
 from vae_jax.training.driver import train_one
 from vae_jax.training.experiment import Experiment
 from vae_jax.training.recipe import Recipe
-
-BATCH = 5000  # examples on the device at a time
 
 
 def train(experiment: Experiment, *, progress: bool = True) -> "Trained":
@@ -130,9 +131,42 @@ class Trained:
 
     def _encode(self, stored: Array, y: ArrayLike | None) -> Codes:
         n = len(stored)
-        keys = jax.random.split(use(self.experiment.keys.test, "encode"), n)
+        keys = keys_for(use(self.experiment.keys.test, "encode"), n)
         data = Examples(stored, self._labels(y, n))
-        return _in_batches(lambda keys, data: codes_of(self.recipe, self.params, keys, data), n, keys, data)
+        return in_batches(self._codes, n, keys, data)
+
+    def _codes(self, keys: Array, data: Examples) -> Codes:
+        return codes_of(self.recipe, self.params, jax.random.wrap_key_data(keys), data)
+
+    def score(self, x: ArrayLike, y: ArrayLike | None = None, *, num_samples: int | None = None) -> Scores:
+        """How likely each example is, in nats of the data in their own units, with the error of each estimate.
+
+        A score depends on no other example. Standardised rows count the scale of each feature, so that the scores are
+        log-densities of the rows as they were given.
+
+        Args:
+          x: `[n, *shape]`, as for `encode`.
+          y: `[n]` labels, for a conditional model, which is log p(x|y).
+          num_samples: importance samples for log p(x); None for the ELBO, its bound. A model whose code is a point has
+            neither, and gives log p(x|z) at the code of x.
+
+        Returns:
+          `value` and `error`, `[n]` each in float64, and the `estimator` in words; see `evaluation.example_scores`.
+
+        Raises:
+          InputError: as `encode`; fewer than one sample, or samples for a model whose code is a point.
+        """
+        k = None if num_samples is None else whole("num_samples", num_samples, 1)
+        try:
+            words = estimator_of(self.recipe, k)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        stored = self._stored("x", x)
+        data = Examples(stored, self._labels(y, len(stored)))
+        key = self.experiment.keys.test
+        scores = partial(example_scores, self.recipe, self.params, key, num_samples=k)
+        value, error = (np.asarray(part, np.float64) for part in in_batches(scores, len(stored), data))
+        return Scores(value - self.description.log_jacobian, error, words)
 
     def decode(self, z: ArrayLike, y: ArrayLike | None = None) -> Array:
         """The means of p(x|z[, y]), `[n, *shape]`: pixels in [0, 1], features in the units of the data.
@@ -146,7 +180,7 @@ class Trained:
         """
         z = codes("z", z)
         expect_shape("z", z.shape, (self.latent,))
-        return self._in_units(_in_batches(self._decode, len(z), z, self._labels(y, len(z))))
+        return self._in_units(in_batches(self._decode, len(z), z, self._labels(y, len(z))))
 
     def reconstruct(self, x: ArrayLike, y: ArrayLike | None = None) -> Array:
         """The means of p(x|z[, y]) at the means of q(z|x[, y]), `[n, *shape]`, as from `decode`.
@@ -160,19 +194,35 @@ class Trained:
         """
         return self.decode(self.encode(x, y).mean, y)
 
-    def sample(self, n: int, *, seed: int = 0, y: ArrayLike | None = None) -> Array:
-        """The means of p(x|z) for n draws of z from the prior, `[n, *shape]`, as from `decode`.
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        y: ArrayLike | None = None,
+        temperature: float = 1.0,
+        observed: bool = False,
+    ) -> Array:
+        """The means of p(x|z) for n draws of z from the prior, `[n, *shape]`, as from `decode`; or draws of x.
 
         Args:
           n: how many.
           seed: the seed of the draws.
           y: `[n]` labels, for a conditional model.
+          temperature: what the distance of each z from the prior's mean is multiplied by: below 1 the samples are more
+            alike, and more typical.
+          observed: whether to draw x of p(x|z) in place of its mean, which spreads less than the data.
 
         Raises:
-          InputError: n below 1, a seed out of range, or labels that do not fit.
+          InputError: n below 1, a seed or a temperature out of range, or labels that do not fit.
         """
-        n = whole("n", n, 1)
-        return self._in_units(self._generate(key_of(seed), n, self._labels(y, n)))
+        n, given = whole("n", n, 1), float(numbers("temperature", temperature))
+        if not given > 0:
+            raise InputError(f"temperature is {given:g}; expected a number above 0.")
+        y, key = self._labels(y, n), key_of(seed)
+        if given == 1.0 and not observed:
+            return self._in_units(self._generate(key, n, y))
+        return self._in_units(_sampled(self.recipe, key, self.params, n, y, jnp.float32(given), observed))
 
     def sample_prior(self, seed: int = 0, y: int | None = None) -> Array:
         """One code of p(z), or of p(z|y), `[latent]`.
@@ -291,12 +341,20 @@ class Trained:
         return _generated(self.recipe, key, self.params, n, y)
 
 
-def _in_batches(function: Callable[..., Any], n: int, *inputs: Any) -> Any:
-    """`function` of inputs with leaves `[n, …]`, a batch at a time."""
-    if n <= BATCH:
-        return function(*inputs)
-    parts = [function(*jax.tree.map(lambda leaf, at=at: leaf[at : at + BATCH], inputs)) for at in range(0, n, BATCH)]
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+@partial(jax.jit, static_argnums=(0, 3, 6))
+def _sampled(
+    recipe: Recipe, key: Array, params: Params, n: int, y: Array | None, temperature: Array, observed: bool
+) -> Array:
+    model = recipe.model
+
+    def one(key, y):
+        key_code, key_x = jax.random.split(key)
+        prior = model.latent_prior(params, y)
+        mean = mean_of(prior)
+        z = mean + temperature * (draw(prior, key_code) - mean)
+        return draw(model.decode(params, z, y), key_x) if observed else model.decode_mean(params, z, y)
+
+    return jax.vmap(one)(jax.random.split(key, n), y)
 
 
 @partial(jax.jit, static_argnums=(0, 3))

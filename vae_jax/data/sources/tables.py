@@ -76,7 +76,7 @@ def of_columns(name: str, table: Mapping[str, np.ndarray], columns: Columns) -> 
     x = np.stack([_numbers(f"{name}: column {feature!r}", feature, table[feature]) for feature in features], 1)
     y, class_names = None, ()
     if columns.label is not None:
-        y, class_names = _classes(f"{name}: label {columns.label!r}", table[columns.label])
+        y, class_names = classes_of(f"{name}: label {columns.label!r}", table[columns.label])
     ids = np.arange(n) if columns.id is None else _texts(table[columns.id])
     data = Examples(checked(x, None, name, as_given=True).x, y)
     return Whole(name, data, ids, parts, class_names, tuple(features), columns.label)
@@ -115,7 +115,7 @@ def _numbers(what: str, feature: str, values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _classes(what: str, values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def classes_of(what: str, values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels counted from 0 in the order of their names, and the names."""
     texts = _texts(values)
     if gaps := sum(text.lower() in GAPS for text in texts):

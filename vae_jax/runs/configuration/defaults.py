@@ -31,14 +31,24 @@ def settled(chosen: Resolved, dataset: Dataset) -> tuple[Resolved, str]:
     changed = _of_features(chosen, dataset)
     n = len(dataset.train.x)
     if config.batch_size == TrainingFlags.batch_size > n:
-        changed["batch_size"] = max(1 << (n // 2).bit_length() - 1, 1) if n > 1 else 1
+        changed["batch_size"] = half_of(n)
     in_epoch = max(n // changed.get("batch_size", config.batch_size), 1)
     if all(getattr(config, name) is None for name in ("epochs", "steps", "minutes", "patience")):
-        changed |= {"steps": STEPS, "patience": max(-(-PATIENT // in_epoch), FEWEST)}
+        changed |= {"steps": STEPS, "patience": patience_of(in_epoch)}
     changed = {name: value for name, value in changed.items() if name not in config.varied}
     if not changed:
         return chosen, ""
     return resolve(replace(config, **changed)), _words(changed, in_epoch)
+
+
+def half_of(n: int) -> int:
+    """Half of so many examples, rounded down to a power of two: a batch for fewer than the default's."""
+    return 1 << max((n // 2).bit_length() - 1, 0)
+
+
+def patience_of(in_epoch: int) -> int:
+    """Epochs of so many steps without a better validation objective after which training ends."""
+    return max(-(-PATIENT // in_epoch), FEWEST)
 
 
 def _of_features(chosen: Resolved, dataset: Dataset) -> dict[str, Any]:
@@ -53,7 +63,7 @@ def _of_features(chosen: Resolved, dataset: Dataset) -> dict[str, Any]:
     if free and (table or outside):
         changed["likelihood"] = "gaussian" if chosen.loss.point else "gaussian-learned"
     support = LIKELIHOODS[changed.get("likelihood", chosen.likelihood_name)].support
-    if config.standardise is None and support is Support.REAL and (table or "likelihood" in changed):
+    if config.standardise is None and support is Support.REAL and (table or outside):
         changed["standardise"] = True
     return changed
 
