@@ -155,7 +155,7 @@ def evaluate_sweep(
     if all("beta" in setting for setting in settings) and calibration:
         plots.scores(settings, calibration, out / "scores.png")
     for chosen in first_of_each([entry.model for entry in entries], "beta"):
-        model = load(config.run, data=config.data, **chosen.who)
+        model = load(config.run, data=config.data, best=None, **chosen.who)
         if model.images:
             name = f"beta-{chosen.setting['beta']:g}" if "beta" in chosen.setting else "first"
             rates = model.row["rate_per_latent"]

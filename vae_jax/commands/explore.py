@@ -22,7 +22,7 @@ from vae_jax.commands.command import COMMANDS
 from vae_jax.commands.export import chosen
 from vae_jax.errors import InputError
 from vae_jax.hyperparameter import check, declared, size
-from vae_jax.runs.storage.models import Models, load
+from vae_jax.runs.storage.models import load
 
 GRACE = 1  # seconds that a request that is being answered has when the command is stopped
 PORTS = declared({"port": size(8765)})
@@ -43,7 +43,7 @@ class ExploreConfig:
     data: str | None = None
     """Where the data are now, if not where the run was trained on them. Without them, the page starts from samples."""
     which: tuple[str, ...] = ()
-    """The model of a sweep to write, as in --which beta=4 seed=0. Default: the first."""
+    """The model of a sweep to write, as in --which beta=4 seed=0. Default: the best by validation negative ELBO."""
 
 
 @COMMANDS.register("explore", flags=ExploreConfig)
@@ -53,8 +53,7 @@ def main(config: ExploreConfig) -> None:
     if config.export is not None:
         from vae_jax.explore.single import write_page
 
-        kept = {"diverged": False} if Models(config.run).config.kind.keeps_results else {}
-        model = load(config.run, data=config.data, **kept, **chosen(config.which))
+        model = load(config.run, data=config.data, **chosen(config.which))
         named = "".join(f", {which.replace('=', ' ')}" for which in config.which)
         print(f"{write_page(model, config.export, named=named)}  {config.export.stat().st_size / 1e6:.2f} MB")
         return

@@ -32,7 +32,10 @@ class ExportConfig:
     to: tuple[str, ...] = ("safetensors", "card")
     """Formats: safetensors, stablehlo, onnx, card."""
     which: tuple[str, ...] = ()
-    """Of a sweep: the model, as in --which beta=4 seed=0. Default: the first."""
+    """Of a sweep: the model, as in --which beta=4 seed=0. Default: the best by validation negative ELBO."""
+    best: str | None = None
+    """Of a sweep: the best by this: negative_elbo, distortion or objective of the validation examples, or a score that
+    evaluate.py measured, such as mig."""
     out: Path | None = None
     """Folder for the files. Default: export, in that of the run."""
     push: str | None = None
@@ -43,7 +46,7 @@ class ExportConfig:
 def main(config: ExportConfig) -> None:
     """Load the model and write it."""
     formats = [FORMATS.find(name, f"--to {name}") for name in config.to]
-    model = load(config.run, **chosen(config.which))
+    model = load(config.run, best=config.best, **chosen(config.which))
     out = config.out or config.run / "export"
     out.mkdir(parents=True, exist_ok=True)
     for one in formats:

@@ -14,6 +14,7 @@ from vae_jax.keys import Keys
 from vae_jax.runs.configuration.building import build
 from vae_jax.runs.configuration.config import Config
 from vae_jax.runs.configuration.resolved import resolve
+from vae_jax.runs.storage.choosing import choose
 from vae_jax.runs.storage.folder import read_config
 from vae_jax.runs.storage.hub import HUB, pull
 from vae_jax.runs.storage.parts import Part, read_parts
@@ -22,7 +23,7 @@ from vae_jax.training.experiment import Experiment
 from vae_jax.training.recipe import leaves_of
 
 
-def load(folder: str | Path, *, data: str | Path | None = None, **which: Any) -> Trained:
+def load(folder: str | Path, *, data: str | Path | None = None, best: str | None = None, **which: Any) -> Trained:
     """A trained model: a run's, or one of a sweep's. It needs nothing but its folder.
 
         model = vae_jax.load("runs/digits-sweep", beta=4.0, seed=0)
@@ -32,30 +33,23 @@ def load(folder: str | Path, *, data: str | Path | None = None, **which: Any) ->
       folder: the `--out` of `train.py` or `sweep.py`; or `hf:user/name`, as uploaded by `export.py --push`.
       data: where its data are now, as `--data` takes it, if not where they were. They are loaded when `model.data` is
         first used.
-      which: the model of a sweep, as in `beta=4.0, seed=0`; the first that matches is taken.
+      best: of the models of a sweep that match, the best by `negative_elbo`, `distortion` or `objective` of the
+        validation examples, or by a score of disentanglement that evaluate.py measured, such as `mig`. Several that
+        match are told apart by `negative_elbo`, and a line says which is taken.
+      which: the model of a sweep, as in `beta=4.0, seed=0`.
 
     Returns:
       The model after its last checkpoint, with its row of results.
 
     Raises:
-      InputError: nothing was trained there, or no model matches; or the folder is of version 0.2, which does not store
-        what a model needs to know of its data, and the data cannot be loaded.
+      InputError: nothing was trained there, no model matches, or several do that cannot be compared; or the folder is
+        of version 0.2, which does not store what a model needs to know of its data, and the data cannot be loaded.
     """
     if str(folder).startswith(HUB):
         folder = pull(str(folder).removeprefix(HUB))
     folder = Path(folder)
     models = Models(folder, data=data)
-    for row, at in models.rows():
-        if all(row.get(name) == value for name, value in which.items()):
-            return models.read(row, at)
-    asked = ", ".join(f"{name}={value}" for name, value in which.items())
-    kind = models.config.kind
-    if kind.names_models:
-        has = f" with {asked}" if asked else ""
-        raise InputError(f"{folder} holds no finished model{has}; see its results.csv for those that are there.")
-    if asked and models.parts:
-        raise InputError(f"{folder} is a run of one model, which is not one with {asked}; leave that out.")
-    raise InputError(f"{folder} has no finished epoch; go on with it: {kind.script} --out {folder} --resume.")
+    return models.read(*choose(models, best=best, which=which))
 
 
 @dataclass(frozen=True)
@@ -110,6 +104,12 @@ class Models:
             )
         params = jax.device_put(jax.tree.map(lambda leaf: leaf[at.index], params_of(tree)))
         return Trained(experiment, params, row, epoch)
+
+    def kept_epoch(self, at: _At) -> int:
+        """The epoch whose parameters a model has: the best, if that was kept, else the last."""
+        epoch, tree = self._restore(at.part, self._experiment(at.part))
+        best = int(np.asarray(tree["best"]["epoch"])[at.index]) if "best" in tree else 0
+        return best or epoch
 
     def _experiment(self, part: Part) -> Experiment:
         """What a cell was trained with; data are loaded once for all its models."""
