@@ -60,7 +60,7 @@ class ModelResult(_Record):
           row: as from `flat`, or read back from JSON.
           measures: more columns that are results, besides those of `evaluate`.
         """
-        results = ("rate_per_latent", *MEASURES, *measures)
+        results = ("rate_per_latent", "log_jacobian", *MEASURES, *measures)
         chosen = {name: value for name, value in row.items() if name not in (*results, "seed", "diverged")}
         found = {name: row[name] for name in row if name in results}
         return cls(chosen, int(row["seed"]), found, bool(row.get("diverged", False)))

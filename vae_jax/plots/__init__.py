@@ -12,6 +12,7 @@ from vae_jax.plots.charts import (
     matrix,
     point_clouds,
 )
+from vae_jax.plots.detection import told_apart
 from vae_jax.plots.generated import draw_epoch
 from vae_jax.plots.images import animation, decoded_plane, grid, image_rows, samples
 from vae_jax.plots.measured import verdict
@@ -42,5 +43,6 @@ __all__ = [
     "samples",
     "save",
     "scores",
+    "told_apart",
     "verdict",
 ]

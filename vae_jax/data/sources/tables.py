@@ -33,10 +33,33 @@ def read_table(path: Path, columns: Columns) -> Whole:
     Raises:
       InputError: no such file, not a table, no rows, a column that is not there, or columns of text, dates or gaps.
     """
+    return of_columns(str(path), columns_of(path), columns)
+
+
+def columns_of(path: Path) -> dict[str, np.ndarray]:
+    """The columns of a table in a file as they are, by name.
+
+    Raises:
+      InputError: no such file, or not a table.
+    """
     if not path.is_file():
         raise InputError(f"no file {path}; expected a table, {', '.join(SUFFIXES)}.")
-    read = _read_text if path.suffix.lower() in (".csv", ".tsv") else _read_arrow
-    return of_columns(str(path), read(path), columns)
+    return (_read_text if path.suffix.lower() in (".csv", ".tsv") else _read_arrow)(path)
+
+
+def yes_or_no(path: Path, column: str) -> np.ndarray:
+    """A column of yes and no, or of 1 and 0, as `[n]` of bool.
+
+    Raises:
+      InputError: there is no such column, or it holds something else.
+    """
+    table = columns_of(path)
+    if column not in table:
+        raise InputError(f"{path} has no column {column!r}; {nearest(column, table)}")
+    found = _numbers(f"{path}: column {column!r}", column, table[column])
+    if not np.isin(found, (0.0, 1.0)).all():
+        raise InputError(f"{path}: column {column!r} is not of yes and no alone, or of 1 and 0.")
+    return found == 1.0
 
 
 def of_frame(name: str, frame: Any, columns: Columns) -> Whole:

@@ -1,0 +1,6 @@
+"""`python experiments/reconstruct.py --help` says what it does; the code is `vae_jax/commands/reconstruct.py`."""
+
+from vae_jax.commands.main import main
+
+if __name__ == "__main__":
+    main("reconstruct")
