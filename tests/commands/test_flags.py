@@ -15,6 +15,7 @@ from vae_jax.commands.parsing import parse
 from vae_jax.errors import InputError
 from vae_jax.losses import LOSSES
 from vae_jax.runs import Config, SweepConfig
+from vae_jax.runs.configuration.config import flag
 from vae_jax.training import OPTIMIZERS
 
 
@@ -30,7 +31,7 @@ def shown(config, capsys, monkeypatch, columns: str = "100") -> str:
 def test_help_names_every_flag_in_its_group_with_its_choices(config, capsys, monkeypatch):
     text = shown(config, capsys, monkeypatch)
     for name in config.__dataclass_fields__:
-        assert f"--{name.replace('_', '-')}" in text, name
+        assert flag(name) in text, name
     for word in ("What is learned from", "How it is trained", "Where results go", "Flags in a file"):
         assert word in text
     flat = re.sub(r"[\s│]+", "", text)

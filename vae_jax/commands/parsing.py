@@ -15,14 +15,15 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from vae_jax.commands.words import wrapped
 from vae_jax.errors import InputError, first_line, nearest
-from vae_jax.runs.configuration.config import typed
+from vae_jax.runs.configuration.config import HOSTS, typed, with_earlier
 from vae_jax.runs.configuration.resolved import CHOICES, WORDS
-from vae_jax.runs.storage.folder import json_of
+from vae_jax.runs.storage.folder import default_folder, free_folder, json_of
 from vae_jax.writing import plain
 
 LEFT_OUT = ("format", "out", "resume")  # of a run's config.json, so that the same run starts in another folder
 EITHER = ("epochs", "steps")  # either of them on the command line overrides both in a file
 YAML = (".yaml", ".yml")
+OF_WEIGHTS = ("loss", "latent", "model", "hidden", "posterior", "likelihood", "prior", "preprocess", "standardise")
 MOST = 1_000_000  # characters of a file of flags that are read
 
 
@@ -37,7 +38,7 @@ class FileFlags:
 
 
 def parse(config: type[Any], description: str, arguments: Sequence[str], prog: str | None = None) -> Any:
-    """The flags of a command line, with those of the `--config` file as defaults.
+    """The flags of a command line, with those of the `--config` file as defaults, or of the run that `--resume` is for.
 
     Args:
       config: a dataclass. If it inherits from several, these are the groups that `--help` shows.
@@ -54,25 +55,74 @@ def parse(config: type[Any], description: str, arguments: Sequence[str], prog: s
     groups = groups_of(config)
     if not groups:
         return tyro.cli(config, description=wrapped(description), args=arguments, prog=prog)
-    file, defaults = _file_of(arguments), {f.name: f.default for f in (*fields(config), *fields(FileFlags))}
-    if file is not None:
-        found = read_flags(file, config)
-        if any(word.partition("=")[0] in ("--epochs", "--steps") for word in arguments):
-            found = {name: value for name, value in found.items() if name not in EITHER}
-        defaults |= found
+    file = _file_of(arguments)
+    values = _values(groups, {} if file is None else read_flags(file, config), description, arguments, prog)
+    if values.get("resume") and file is None:
+        values = _values(groups, _of_run(config, values), description, arguments, prog)
+    elif values.get("from_") and file is None:
+        values = _values(groups, _of_begun(config, values["from_"]), description, arguments, prog)
+    del values["config"]
+    if values.pop("print_config"):
+        print(json.dumps(plain({name: _as_json(value) for name, value in values.items()}), indent=2))
+        sys.exit(0)
+    return config(**values)
+
+
+def _values(
+    groups: Sequence[type[Any]], found: dict[str, Any], description: str, arguments: Sequence[str], prog: str | None
+) -> dict[str, Any]:
+    """Every flag and its value: from the command line, from what was found in a file, or by default."""
+    import tyro
+
+    defaults = {f.name: f.default for group in (*groups, FileFlags) for f in fields(group)}
+    if any(word.partition("=")[0] in ("--epochs", "--steps") for word in arguments):
+        found = {name: value for name, value in found.items() if name not in EITHER}
+    defaults |= found
     named = {group.__name__.removesuffix("Flags").lower(): group for group in (*groups, FileFlags)}
     asked = not {"-h", "--help"}.isdisjoint(arguments)
     kinds = {title: shown(group) if asked else group for title, group in named.items()}  # slow, so only for --help
     start = {title: field(default=_filled(kind, defaults)) for title, kind in kinds.items()}
     whole = make_dataclass("Flags", [(title, kind, start[title]) for title, kind in kinds.items()], frozen=True)
     marks, words = (tyro.conf.OmitArgPrefixes,), wrapped(description)
-    parsed = tyro.cli(whole, description=words, args=arguments, prog=prog, config=marks)
-    values = {name: value for title in named for name, value in vars(getattr(parsed, title)).items()}
-    del values["config"]
-    if values.pop("print_config"):
-        print(json.dumps(plain({name: _as_json(value) for name, value in values.items()}), indent=2))
-        sys.exit(0)
-    return config(**values)
+    parsed = tyro.cli(whole, description=words, args=_worded(arguments, groups), prog=prog, config=marks)
+    return {name: value for title in named for name, value in vars(getattr(parsed, title)).items()}
+
+
+def _of_run(config: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags of the run or sweep that is gone on with; none if it cannot be read, which is reported later."""
+    given = config(**{f.name: values[f.name] for f in fields(config)})
+    default = default_folder(given, "sweep" if hasattr(given, "betas") else given.loss)
+    folder = given.out or free_folder(default, resume=True)
+    try:
+        found = read_flags(folder / "config.json", config)
+    except InputError:
+        return {}
+    return {name: value for name, value in found.items() if name not in HOSTS}
+
+
+def _of_begun(config: type[Any], folder: Path) -> dict[str, Any]:
+    """The flags of the model whose weights training starts from that its weights and units depend on."""
+    try:
+        saved = json_of(folder / "config.json")
+    except (OSError, InputError):
+        return {}  # of the Hub, or not there, which is reported later
+    hints = get_type_hints(config)
+    return {name: typed(saved[name], hints[name], f"--from {folder}: {name}") for name in OF_WEIGHTS if name in saved}
+
+
+def _worded(arguments: Sequence[str], groups: Sequence[type[Any]]) -> list[str]:
+    """The command line with `--NAME` and `--no-NAME` of flags that are yes, no or open in the form that tyro takes."""
+    hints = {name: hint for group in groups for name, hint in get_type_hints(group).items()}
+    open_flags = {f"--{name.replace('_', '-')}" for name, hint in hints.items() if hint == (bool | None)}
+    words: list[str] = []
+    for word, following in zip(arguments, [*arguments, ""][1:], strict=True):
+        if word in open_flags and following not in ("True", "False", "None"):
+            words += [word, "True"]
+        elif f"--{word.removeprefix('--no-')}" in open_flags and word.startswith("--no-"):
+            words += [f"--{word.removeprefix('--no-')}", "False"]
+        else:
+            words.append(word)
+    return words
 
 
 def groups_of(config: type[Any]) -> list[type[Any]]:
@@ -107,7 +157,9 @@ def read_flags(path: Path, config: type[Any]) -> dict[str, Any]:
     hints = get_type_hints(config)
     of_run = "format" in values
     values = {str(name).replace("-", "_"): value for name, value in values.items()}
-    values = {name: value for name, value in values.items() if not (of_run and name in LEFT_OUT)}
+    values = {"from_" if name == "from" else name: value for name, value in values.items()}
+    if of_run:
+        values = {name: value for name, value in with_earlier(values).items() if name not in LEFT_OUT}
     for name in values:
         if name not in hints:
             raise InputError(f"--config {path}: no flag {name!r}; {nearest(name, hints)}")
@@ -165,13 +217,15 @@ def shown(group: type[Any]) -> Any:
     copy = {}
     for f in fields(group):
         hint = hints[f.name]
-        how: dict[str, Any] = {"help": helps.get(f.name, "")}
+        how: dict[str, Any] = {"help": helps.get(f.name, ""), "name": f.name.rstrip("_").replace("_", "-")}
         words = WORDS.get(f.name) or (list(CHOICES[f.name]) if f.name in CHOICES else None)
         kinds = [kind for kind in get_args(hint) if kind is not type(None)] if isinstance(hint, UnionType) else [hint]
         if words:
             how["metavar"] = "{" + ",".join(words) + "}"
         elif get_origin(kinds[0]) is tuple:
             how["metavar"] = f"{_kind(get_args(kinds[0])[0])} …"
+        elif hint == (bool | None):
+            how["metavar"] = ""
         elif isinstance(hint, UnionType):
             how["metavar"] = _kind(kinds[0])
         if f.default is None or f.default == ():

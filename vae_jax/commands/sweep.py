@@ -46,10 +46,11 @@ def main(config: SweepConfig) -> None:
     devices = devices_of(config, by_default=os.cpu_count() or 1)
     chosen = resolve(config)
     out = config.out or free_folder(default_folder(chosen.config, "sweep"), resume=config.resume)
-    chosen, dataset, words = open_data(chosen.into(out))
+    found = open_data(chosen.into(out))
+    chosen = found.chosen
     assert isinstance(chosen.config, SweepConfig)
-    planned = cells(chosen, dataset)
-    say_understood(planned[0].experiment, words)
+    planned = cells(chosen, found.dataset, found.begun)
+    say_understood(planned[0].experiment, found.words)
     with RunFolder(out, chosen) as folder:
         hosts.wait("folder made")
         train(folder, planned, chosen.config, devices)

@@ -38,11 +38,11 @@ def main(config: Config) -> None:
         devices = devices[:1]
     chosen = resolve(config)
     out = config.out or free_folder(default_folder(chosen.config, chosen.config.loss), resume=config.resume)
-    chosen, dataset, words = open_data(chosen.into(out))
-    config = chosen.config
-    (cell,) = cells(chosen, dataset)
+    found = open_data(chosen.into(out))
+    chosen, config = found.chosen, found.chosen.config
+    (cell,) = cells(chosen, found.dataset, found.begun)
     _expect_to_divide(config.batch_size, len(devices))
-    say_understood(cell.experiment, words)
+    say_understood(cell.experiment, found.words)
     with RunFolder(out, chosen) as folder:
         hosts.wait("folder made")
         summary = train(folder, cell, devices, stream=config.stream)

@@ -23,7 +23,7 @@ from vae_jax.runs.process.stopping import Stopped
 from vae_jax.runs.storage.folder import RunFolder
 from vae_jax.runs.storage.parts import Part, parts_of
 from vae_jax.trained.model import Trained
-from vae_jax.training.driver import Epoch, Population, begin, expect_finite, fit
+from vae_jax.training.driver import Epoch, Population, begin, expect_finite, fit, starting_at
 from vae_jax.training.experiment import Experiment
 from vae_jax.training.layout import Layout, lay_out
 from vae_jax.training.members import Members, stacked
@@ -233,6 +233,8 @@ def _start(part: Part, experiment: Experiment, members: Members, layout: Layout)
     restored = part.restore(experiment)
     if restored is None:
         done, tree, population = 0, {}, begin(experiment.recipe, members, experiment.data.train, layout)
+        if experiment.initial is not None:
+            population = starting_at(population, experiment.initial)
     else:
         done, tree = restored
         population = Population(layout, layout.place(tree["states"]), np.asarray(tree["bad"]), {})

@@ -115,9 +115,16 @@ def _read(model: Trained, path: Path, *, id: str | None, skip_broken: bool) -> W
             columns = columns._replace(drop=tuple({config.get("label")} & set(there)))
     else:
         columns = Columns(id, label)
-    square = described.images and described.shape[0] == described.shape[1]
-    size = described.shape[0] if square and path.is_dir() else None
-    return read(path, Reading(size, skip_broken, columns))
+    if not (path.is_dir() and described.images and described.shape[0] == described.shape[1]):
+        return read(path, Reading(None, skip_broken, columns))
+    try:  # as in the training, whose images are kept in the cache
+        found = read(path, Reading(config.get("size"), skip_broken, columns))
+        if found.data.x.shape[1:3] == described.shape[:2]:
+            return found
+    except InputError:
+        if config.get("size") is not None:
+            raise
+    return read(path, Reading(described.shape[0], skip_broken, columns))
 
 
 def _image(model: Trained, path: Path) -> Given:

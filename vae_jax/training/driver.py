@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from vae_jax.data.dataset import Examples
+from vae_jax.errors import InputError
 from vae_jax.models.part import Params
 from vae_jax.progress import bar
 from vae_jax.training import pure
@@ -173,6 +174,31 @@ def begin(recipe: Recipe, members: Members, data: Examples, layout: Layout | Non
     init = _initial(recipe, layout)
     calls = [init(key, first) for key in layout.place(jax.random.key_data(members.keys))]
     return Population(layout, calls, np.full(members.count, -1, np.int32), {})
+
+
+def starting_at(population: Population, params: Params) -> Population:
+    """Members before their first step, with parameters of another model in place of those that were drawn.
+
+    Args:
+      population: as from `begin`; parts that the other model has not, such as critics, keep what was drawn.
+      params: those of one model, which all members start from.
+
+    Raises:
+      InputError: they are of a model of another shape.
+    """
+    states = population.states()
+    found = dict(states.params)
+    for part in params.keys() & found.keys():
+        (new, shape), (old, other) = (jax.tree.flatten(tree) for tree in (params[part], found[part]))
+        if shape != other or any(a.shape != b.shape[1:] for a, b in zip(new, old, strict=True)):
+            raise InputError(
+                f"the {part} of the model to start from is of another shape; expected the same `model`, `hidden`, "
+                "`latent`, posterior, likelihood and prior, and data of the same shape."
+            )
+        found[part] = jax.tree.map(lambda a, b: np.broadcast_to(np.asarray(a), b.shape), params[part], found[part])
+    average = None if states.average is None else found
+    placed = population.layout.place(states._replace(params=found, average=average))
+    return population._replace(calls=placed)
 
 
 def sweep(

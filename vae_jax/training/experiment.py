@@ -12,6 +12,7 @@ from vae_jax.data.description import Description, describe
 from vae_jax.data.preprocess import grey
 from vae_jax.distributions.base import Support
 from vae_jax.keys import Keys
+from vae_jax.models.part import Params
 from vae_jax.training.members import Members
 from vae_jax.training.recipe import Hyper, Recipe
 
@@ -34,6 +35,7 @@ class Experiment:
       config: the choices and numbers it was built from, as plain values; a checkpoint records them.
       described: the description of the data, if it is known without loading them; None derives it from the data.
       fingerprint: SHA-256 of the data, if it is known without loading them.
+      initial: parameters of another model to start from; None to draw them.
     """
 
     source: Dataset | Callable[[], Dataset]
@@ -46,6 +48,7 @@ class Experiment:
     config: Mapping[str, Any] = field(default_factory=dict)
     described: Description | None = None
     fingerprint: str | None = None
+    initial: Params | None = None
 
     @cached_property
     def data(self) -> Dataset:

@@ -20,7 +20,7 @@ from vae_jax.models.networks.network import NetworkConfig
 from vae_jax.models.start import start_at
 from vae_jax.models.vae import VAE
 from vae_jax.runs.configuration.config import Config, flag
-from vae_jax.runs.configuration.datasets import Stored, data_again, data_for, expect_batches
+from vae_jax.runs.configuration.datasets import Begun, Stored, data_again, data_for, expect_batches
 from vae_jax.runs.configuration.resolved import Resolved, epochs_of, resolve
 from vae_jax.training.experiment import Experiment
 from vae_jax.training.memory import expect_to_fit
@@ -39,7 +39,12 @@ def stored(experiment: Experiment) -> Stored:
 
 
 def build(
-    config: Config | Resolved, kept: Stored | None = None, *, data: str | None = None, dataset: Dataset | None = None
+    config: Config | Resolved,
+    kept: Stored | None = None,
+    *,
+    data: str | None = None,
+    dataset: Dataset | None = None,
+    begun: Begun | None = None,
 ) -> Experiment:
     """Put the parts of a run together.
 
@@ -49,6 +54,7 @@ def build(
         and standardised by the model's units.
       data: where they are now, as `--data` takes it; by default where they were.
       dataset: the data as `opened` returns them, if they are here already.
+      begun: the model whose weights training starts from.
 
     Raises:
       InputError: as `resolve`; or data that cannot be loaded or used, or too few for one batch.
@@ -57,7 +63,7 @@ def build(
     config = chosen.config
     source: Any
     if kept is None:
-        source, described = data_for(chosen, dataset)
+        source, described = data_for(chosen, dataset, kept=None if begun is None else begun.stored)
     else:
         described = kept.description
         source = lru_cache(maxsize=1)(lambda: data_again(chosen, kept, data))
@@ -66,6 +72,8 @@ def build(
     likelihood, start = chosen.likelihood, {}
     if kept is not None:
         likelihood = _with_settings(likelihood, kept.likelihood)
+    elif begun is not None:
+        likelihood = _with_settings(likelihood, begun.stored.likelihood)
     elif config.start == "data" or (config.start is None and likelihood.starts_at_data):
         known = moments(source.train, chosen.preprocess)
         likelihood, start = start_at(likelihood, *known, per_channel=chosen.network.per_channel)
@@ -118,6 +126,7 @@ def build(
         config=chosen.lasting,
         described=described,
         fingerprint=None if kept is None else kept.fingerprint,
+        initial=None if begun is None else begun.params,
     )
 
 

@@ -12,6 +12,7 @@ from vae_jax.errors import InputError
 from vae_jax.hyperparameter import check, declared, in_words, size
 from vae_jax.runs.configuration.building import build
 from vae_jax.runs.configuration.config import Config, SweepConfig, flag
+from vae_jax.runs.configuration.datasets import Begun
 from vae_jax.runs.configuration.resolved import CHOICES, LEAVES, SEEDS, SIZES, Resolved, resolve
 from vae_jax.training.experiment import Experiment
 from vae_jax.training.layout import OVER
@@ -34,19 +35,20 @@ class Cell(NamedTuple):
     members: Members
 
 
-def cells(config: Config | Resolved, dataset: Dataset | None = None) -> list[Cell]:
+def cells(config: Config | Resolved, dataset: Dataset | None = None, begun: Begun | None = None) -> list[Cell]:
     """The cells of a sweep, in the order of its flags; a run is one cell.
 
     Args:
       config: flags, or what they resolve to.
       dataset: the data as `opened` returns them, if they are here already.
+      begun: the model whose weights training starts from.
 
     Raises:
       InputError: as `build`; or a value that is not a number, is out of range, or is given twice.
     """
     flags = config.config if isinstance(config, Resolved) else config
     if not isinstance(flags, SweepConfig):
-        experiment = build(config, dataset=dataset)
+        experiment = build(config, dataset=dataset, begun=begun)
         return [Cell({}, experiment, experiment.members)]
     _check_sweep(flags)
     varied = {name: _compiled(name, values) for name, values in flags.varied.items()}
@@ -56,16 +58,20 @@ def cells(config: Config | Resolved, dataset: Dataset | None = None) -> list[Cel
     planned = [(base.with_choices(choices), choices) for choices in combinations]
     numbers = [_leaves(cell, flags, {n: v for n, v in varied.items() if n not in choices}) for cell, choices in planned]
     here = None if "size" in compiled else dataset  # which changes the images themselves
-    return [_cell(cell, choices, leaves, here) for (cell, choices), leaves in zip(planned, numbers, strict=True)]
+    return [_cell(cell, choices, leaves, here, begun) for (cell, choices), leaves in zip(planned, numbers, strict=True)]
 
 
 def _cell(
-    chosen: Resolved, choices: dict[str, Any], leaves: Mapping[str, Sequence[float]], dataset: Dataset | None
+    chosen: Resolved,
+    choices: dict[str, Any],
+    leaves: Mapping[str, Sequence[float]],
+    dataset: Dataset | None,
+    begun: Begun | None,
 ) -> Cell:
     """One cell, with every combination of its leaves and seeds."""
     config = chosen.config
     assert isinstance(config, SweepConfig)
-    experiment = build(chosen, dataset=dataset)
+    experiment = build(chosen, dataset=dataset, begun=begun)
     fixed = {name: [float(value)] for name, value in experiment.hyper.items() if name not in leaves}
     seeds = range(config.seed, config.seed + config.seeds)
     return Cell(choices, experiment, product(experiment.recipe, {**fixed, **leaves}, seeds))

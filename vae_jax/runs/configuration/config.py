@@ -78,7 +78,7 @@ FREE = ("out", "resume", "tracker", "minutes", "manual_dir", "on_nonfinite", "st
 VARIED = tuple(field.name for field in fields(SweepFlags))
 # What runs had that were written before these flags were there.
 EARLIER: dict[str, Any] = {
-    **dict.fromkeys(("id", "label", "validation", "test")),
+    **dict.fromkeys(("id", "label", "validation", "test", "from_")),
     **dict.fromkeys(("columns", "drop"), ()),
     "split": "random",
 }
@@ -136,4 +136,4 @@ def typed(value: Any, hint: Any, origin: str) -> Any:
 
 def flag(name: str) -> str:
     """The flag as typed."""
-    return "--" + name.replace("_", "-")
+    return "--" + name.rstrip("_").replace("_", "-")

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from vae_jax.data.columns import Columns
 from vae_jax.data.dataset import Dataset, Units, fingerprint
@@ -38,6 +38,18 @@ class Stored:
             "fingerprint": self.fingerprint,
             "likelihood": {name: repr(value) for name, value in self.likelihood.items()},
         }
+
+
+class Begun(NamedTuple):
+    """A trained model whose weights another training starts from.
+
+    Attributes:
+      params: its parameters.
+      stored: what is stored of its data, whose units the other data are seen in.
+    """
+
+    params: Any
+    stored: Stored
 
 
 def stored_of(values: Mapping[str, Any]) -> Stored:
