@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vae_jax.commands.closing import table_of_settings, what_next
+from vae_jax.commands.closing import remarks, table_of_settings, what_next
 from vae_jax.evaluation.populations import Mean, SettingResult
 
 MEASURES = ("rate", "negative_elbo")
@@ -52,3 +52,28 @@ def test_what_comes_next_is_called_as_this_was(called, expected, monkeypatch):
     assert expected in lines[1] and "explore" in lines[2]
     assert len(what_next(Path("runs/a"), images=False, after="train")) == 2
     assert what_next(Path("runs/a"), images=False, after="evaluate") == []
+
+
+def row(epoch: int, objective: float) -> dict:
+    return {"epoch": epoch, "validation": {"objective": objective}}
+
+
+FALLING, TURNING = [row(1, 9.0), row(2, 8.0)], [row(1, 9.0), row(2, 5.0), *(row(i, 7.0) for i in range(3, 51))]
+FINE = {"steps": 3000, "test": {"active_units": 10, "rate": 5.0}}
+
+
+@pytest.mark.parametrize(
+    ("summary", "rows", "said"),
+    [
+        (FINE, FALLING, []),
+        ({**FINE, "steps": 20}, FALLING, ["only 20 steps: what is decoded will be blurred; try --steps 3,000."]),
+        ({**FINE, "best_epoch": 2, "epochs": 9}, TURNING, ["validation was best at epoch 2 of 9, which is kept."]),
+        (FINE, TURNING, ["validation was best at epoch 2 of 50 (5; 7 at the end): --patience 10 stops there"]),
+        ({**FINE, "test": {"active_units": 6, "rate": 5.0}}, [], ["4 of 10 latents are unused."]),
+        ({**FINE, "test": {"active_units": 0, "rate": 0.01}}, [], ["the decoder ignores its code"]),
+        ({**FINE, "test": {"active_units": 10, "rate": float("nan")}}, [], []),
+    ],
+)
+def test_a_run_says_what_its_figures_alone_do_not(summary, rows, said):
+    found = remarks(summary, rows, latent=10, objective="objective")
+    assert len(found) == len(said) and all(line.startswith(start) for line, start in zip(found, said, strict=True))

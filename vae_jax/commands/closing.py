@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from vae_jax.evaluation.populations import SettingResult, varied
 
@@ -21,6 +22,8 @@ NEXT = {
     "evaluate": "log p(x), and more",
     "explore": "touch its latents",
 }
+FEW, ENOUGH = 500, 3000  # steps that are too few for most data, and a number to try
+UNUSED = 0.05  # nats of rate, below which nothing is told apart
 INDENT, GAP = 2, 2  # of a table, and between its columns
 
 
@@ -82,6 +85,38 @@ def what_next(out: Path, *, images: bool, after: str) -> list[str]:
             here = called.suffix == ".py" and script.is_file()
             lines[f"python {script} {folder}" if here else f"vae-jax {name} {folder}"] = NEXT[name]
     return ["Next:", *table(lines)] if lines else []
+
+
+def remarks(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, latent: int, objective: str) -> list[str]:
+    """A line for each thing about a run that its figures alone do not say.
+
+    Args:
+      summary: the content of `summary.json`.
+      rows: those of `metrics.jsonl`.
+      latent: how many latents there are.
+      objective: what epochs are compared by, a name in the rows' `validation`.
+    """
+    test, lines, steps = summary["test"], [], summary["steps"]
+    values = [row["validation"].get(objective) for row in rows]
+    known = [(value, row["epoch"]) for value, row in zip(values, rows, strict=True) if value is not None]
+    if steps < FEW:
+        lines.append(f"only {steps:,} steps: what is decoded will be blurred; try --steps {ENOUGH:,}.")
+    if "best_epoch" in summary:
+        lines.append(f"validation was best at epoch {summary['best_epoch']} of {summary['epochs']}, which is kept.")
+    elif known:
+        best, at = min(known)
+        last = known[-1][0]
+        if last > best + 0.01 * abs(best) and at < known[-1][1]:
+            lines.append(
+                f"validation was best at epoch {at} of {known[-1][1]} ({best:.4g}; {last:.4g} at the end): --patience "
+                f"{max(known[-1][1] // 5, 5)} stops there, and keeps it."
+            )
+    active, rate = test["active_units"], test["rate"]
+    if rate == rate and rate < UNUSED:
+        lines.append("the decoder ignores its code (posterior collapse): a lower --beta, or --warmup-epochs, may help.")
+    elif active < latent:
+        lines.append(f"{latent - active} of {latent} latents are unused.")
+    return lines
 
 
 def worded(name: str) -> str:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax import plots
-from vae_jax.commands.closing import table, what_next
+from vae_jax.commands.closing import remarks, table, what_next
 from vae_jax.commands.command import COMMANDS
 from vae_jax.commands.devices import devices_of
 from vae_jax.commands.opening import open_data, say_understood
 from vae_jax.commands.words import in_a_row
 from vae_jax.errors import InputError
+from vae_jax.runs.best import measure_of
 from vae_jax.runs.configuration.cells import Cell, cells
 from vae_jax.runs.configuration.config import Config
 from vae_jax.runs.configuration.resolved import resolve
@@ -46,8 +47,11 @@ def main(config: Config) -> None:
     with RunFolder(out, chosen) as folder:
         hosts.wait("folder made")
         summary = train(folder, cell, devices, stream=config.stream)
+        rows = folder.rows() if hosts.is_first() else []
     if hosts.is_first():
-        print(report(config, summary, out, images=cell.experiment.images))
+        by = measure_of(cell.experiment.recipe)
+        said = remarks(summary, rows, latent=config.latent, objective=by)
+        print(report(config, summary, out, images=cell.experiment.images, said=said))
 
 
 def _expect_to_divide(batch_size: int, devices: int) -> None:
@@ -100,7 +104,7 @@ def _course(folder: RunFolder, finished: Finished, experiment: Experiment, secon
     return {"steps": steps, "epochs": finished.reached, **best, **speed}
 
 
-def report(config: Config, summary: dict[str, Any], out: Path, *, images: bool) -> str:
+def report(config: Config, summary: dict[str, Any], out: Path, *, images: bool, said: Sequence[str] = ()) -> str:
     """The closing table, and where to look.
 
     Args:
@@ -108,6 +112,7 @@ def report(config: Config, summary: dict[str, Any], out: Path, *, images: bool) 
       summary: as from `train`.
       out: the folder of the run.
       images: whether the examples are images; else rows of features.
+      said: more lines about the run.
     """
     test, (one, parts) = summary["test"], ("image", "pixels") if images else ("row", "features")
     rows = {
@@ -120,9 +125,7 @@ def report(config: Config, summary: dict[str, Any], out: Path, *, images: bool) 
     }
     if "seconds" in summary:
         rows["speed"] = f"{summary['images_per_second']:,.0f} {one}s a second, {summary['seconds']:.1f} s"
-    notes = []
-    if "best_epoch" in summary:
-        rows["best epoch"] = f"{summary['best_epoch']} of {summary['epochs']} trained"
+    notes = list(said)
     if test["rate"] != test["rate"]:
         rows["rate, KL(q ‖ p)"] = rows["negative ELBO"] = "not defined: the code is a point"
     if not summary["proper_likelihood"]:
