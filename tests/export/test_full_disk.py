@@ -2,16 +2,19 @@
 
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from quick import few_codes, no_pictures
 
 import vae_jax
 from vae_jax.commands import train as train_command
+from vae_jax.errors import InputError
 from vae_jax.explore.single import write_page
 from vae_jax.export.format import FORMATS
+from vae_jax.export.results import results
 from vae_jax.plots.canvas import canvas, save
 from vae_jax.runs import Config
 from vae_jax.writing import replace_file, write_json, write_sealed
@@ -44,7 +47,15 @@ def figure(path: Path) -> None:
     save(drawn, path / "figure.png")
 
 
+def written(path: Path) -> None:
+    x = np.random.RandomState(0).rand(50, 4, 4, 3) if path.suffix == ".png" else np.random.RandomState(0).rand(500, 3)
+    with results(path, main="x", flat={"x": ("a", "b", "c")}) as sink:
+        sink({"id": np.arange(len(x)), "x": x})
+
+
+ENDINGS = (".csv", ".tsv", ".parquet", ".feather", ".npz", ".npy", ".png")
 WRITERS = {
+    **{f"results{one}": (lambda model, out, run, one=one: written(out / f"x{one}")) for one in ENDINGS},
     **{name: (lambda model, out, run, one=one: one.write(model, out, run)) for name, one in FORMATS.items()},
     "page": lambda model, out, run: write_page(model, out / "page.html"),
     "figure": lambda model, out, run: figure(out),
@@ -75,4 +86,16 @@ def test_nothing_is_written_by_any_other_way():
     for path in package.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         for way in (".write_text(", '.open("w"', "json.dump(", "np.save(", "np.savetxt("):
-            assert way not in text or path.name == "writing.py", f"{path}: {way}"
+            assert way not in text or path.name in ("writing.py", "results.py"), f"{path}: {way}"
+
+
+def test_a_folder_of_pictures_is_whole_or_absent(tmp_path):
+    x = np.random.RandomState(0).rand(5, 40, 40, 3)
+    for size, there in ((300, []), (10**6, ["x"])):
+        with files_of_at_most(size), suppress(OSError), results(tmp_path / "x", main="x") as sink:
+            sink({"id": np.arange(5), "x": x})
+        assert [path.name for path in tmp_path.iterdir()] == there
+    assert len(list((tmp_path / "x").iterdir())) == 5
+    with pytest.raises(InputError, match="is no name for a file"), results(tmp_path / "y", main="x") as sink:
+        sink({"id": np.array(["../../outside"] * 5), "x": x})
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]

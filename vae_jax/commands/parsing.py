@@ -80,7 +80,9 @@ def _values(
     defaults |= found
     named = {group.__name__.removesuffix("Flags").lower(): group for group in (*groups, FileFlags)}
     asked = not {"-h", "--help"}.isdisjoint(arguments)
-    kinds = {title: shown(group) if asked else group for title, group in named.items()}  # slow, so only for --help
+    # Slow, so only for --help, and for flags that are words of Python and have another name here.
+    worded = [title for title, group in named.items() if asked or any(f.name.endswith("_") for f in fields(group))]
+    kinds = {title: shown(group) if title in worded else group for title, group in named.items()}
     start = {title: field(default=_filled(kind, defaults)) for title, kind in kinds.items()}
     whole = make_dataclass("Flags", [(title, kind, start[title]) for title, kind in kinds.items()], frozen=True)
     marks, words = (tyro.conf.OmitArgPrefixes,), wrapped(description)

@@ -196,8 +196,10 @@ def _atomic_folder(path: Path) -> Iterator[Path]:
         if path.is_dir():
             path.rmdir()  # it was empty
         aside.rename(path)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(aside, ignore_errors=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say what did not fit
         raise
 
 

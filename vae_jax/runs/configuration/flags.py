@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +76,7 @@ class ModelFlags:
     or label (a learned normal for each label, for cvae)."""
     initializer: str = "lecun"
     """Initial kernels: lecun (variance 1/fan_in) or uniform (within ±1/√fan_in, PyTorch's default)."""
-    from_: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    from_: Path | None = None
     """Start at the weights of the model in this folder of a run or sweep, in its units and with its networks, loss and
     likelihood unless others are given. Default: at random."""
     start: str | None = None
