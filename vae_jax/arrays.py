@@ -99,6 +99,7 @@ def chosen_of(flags: Mapping[str, Any], name: str) -> Resolved:
     for flag in flags:
         if flag not in known:
             raise InputError(f"`{flag}` is no choice of `fit`; {nearest(flag, known)}")
+    flags = {name: str(v) if name in ("validation", "test") and v is not None else v for name, v in flags.items()}
     plain = {n: list(v) if isinstance(v, tuple | range) else _python(v) for n, v in flags.items()}
     return resolve(as_config({**as_json(Config()), **plain, "data": name}, Config, "`fit`"))
 
