@@ -155,7 +155,8 @@ def test_scores_flag_and_are_judged(tmp_path, capsys):
     odd.assign(odd=["yes"] * 20 + ["no"] * 60).to_csv("odd.csv", index=False)
     path = run(score, "rows", input="odd.csv", threshold=0.95, truth="odd", out=tmp_path / "scores.csv")
     found, said = pd.read_csv(path), capsys.readouterr().out
-    assert found.flagged[:20].all() and found.flagged[20:].mean() < 0.3 and (found.error >= 0).all()
+    flagged = found.flagged.to_numpy()
+    assert flagged[:20].all() and flagged[20:].mean() < 0.3 and found.error.min() >= 0
     assert f"{roc_auc_score(found.odd, found.score):.3f}" in said and path.with_suffix(".png").exists()
     rows = odd.assign(smokes=(odd.smokes == "yes") * 1.0)[FEATURES].to_numpy()
     np.testing.assert_allclose(found.score, -vae_jax.load("rows").score(rows).value, rtol=1e-5)

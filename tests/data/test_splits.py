@@ -47,7 +47,8 @@ def test_a_column_called_split_says_the_part(tmp_path):
     parts = np.array(["train"] * 30 + ["Val"] * 5 + ["test"] * 5)
     table(tmp_path / "x.csv", ["a", "b"] * 20, split=parts)
     found = data.load(tmp_path / "x.csv", **HOW)
-    assert found.feature_names == ("a",) and [len(ids) for ids in found.ids] == [30, 5, 5]
+    assert found.ids is not None and [len(ids) for ids in found.ids] == [30, 5, 5]
+    assert found.feature_names == ("a",)
     assert set(found.ids[2]) == {f"p{i}" for i in range(35, 40)}
     with pytest.raises(InputError, match="has a part for that"):
         data.load(tmp_path / "x.csv", **HOW, test=0.2)
