@@ -1,9 +1,11 @@
 """Files that are written whole or not at all, with a checksum if a changed byte must be noticed; JSON without NaN."""
 
+import glob
 import hashlib
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +21,7 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises:
       OSError: it could not be written; it names the file. What was there before stays, and nothing else is left.
     """
-    aside = path.with_name(path.name + ".part")
+    aside = aside_of(path)
     try:
         yield aside
         os.replace(aside, path)
@@ -29,6 +31,26 @@ def atomic(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)  # a full disk does not say what did not fit
         raise
+
+
+def aside_of(path: Path) -> Path:
+    """A name beside a path that no other process uses; what processes that have ended left under theirs is removed."""
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
+        owner = left.name.removeprefix(f"{path.name}.").removesuffix(".part")
+        if owner.isdigit() and not _runs(int(owner)):
+            with suppress(OSError):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+    return path.with_name(f"{path.name}.{os.getpid()}.part")
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def replace_file(path: Path, content: str | bytes) -> None:

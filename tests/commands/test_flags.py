@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -87,6 +88,13 @@ def test_a_runs_config_starts_the_same_run_again(tmp_path, monkeypatch):
     assert (first / "metrics.jsonl").read_bytes() == (second / "metrics.jsonl").read_bytes()
     summaries = [json.loads((out / "summary.json").read_text())["test"] for out in (first, second)]
     assert summaries[0] == summaries[1]
+
+
+def test_help_whose_reader_has_gone_is_no_traceback():
+    program = "import sys; sys.argv = ['vae-jax', '--help']; from vae_jax.commands.main import main; main()"
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run([sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
 
 
 def test_the_installed_command(capsys, monkeypatch):

@@ -129,6 +129,7 @@ STRANGE = {
     "a choice is a list": lambda part: part.update(choices={"latent": [2]}),
     "a member is a number": lambda part: part.update(members=[3]),
     "a member has words": lambda part: part["members"][0].update(beta="large"),
+    "a seed is beyond any": lambda part: part["members"][0].update(seed=2**63),
     "a member has no seed": lambda part: part["members"][0].pop("seed"),
     "a seed is a fraction": lambda part: part["members"][0].update(seed=0.5),
     "members are many": lambda part: part.update(members=part["members"] * 2),

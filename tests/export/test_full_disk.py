@@ -1,6 +1,8 @@
 """Whatever leaves the package, on a full disk: the file is named, what was there stays, nothing is half written."""
 
 import resource
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -87,6 +89,26 @@ def test_nothing_is_written_by_any_other_way():
         text = path.read_text(encoding="utf-8")
         for way in (".write_text(", '.open("w"', "json.dump(", "np.save(", "np.savetxt("):
             assert way not in text or path.name in ("writing.py", "results.py"), f"{path}: {way}"
+
+
+RACE = """
+import sys
+from pathlib import Path
+from vae_jax.writing import replace_file
+for _ in range(40):
+    replace_file(Path(sys.argv[1]), sys.argv[2] * 300_000)
+"""
+
+
+def test_two_processes_that_write_one_file_tear_nothing(tmp_path):
+    path = tmp_path / "x"
+    (tmp_path / "x.99999999.part").write_text("left by a process that was killed")
+    both = [subprocess.Popen([sys.executable, "-c", RACE, str(path), letter]) for letter in "ab"]
+    while any(process.poll() is None for process in both):
+        text = path.read_text() if path.exists() else "a" * 300_000
+        assert len(text) == 300_000 and len(set(text)) == 1
+    assert [process.returncode for process in both] == [0, 0]
+    assert [left.name for left in tmp_path.iterdir()] == ["x"]
 
 
 def test_a_folder_of_pictures_is_whole_or_absent(tmp_path):

@@ -20,6 +20,9 @@ def main(name: str | None = None) -> None:
     _set_up(sys.argv[1:])
     try:
         _run(name)
+    except OSError:  # of --help and --version alone, whose reader has gone or whose disk is full
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     finally:  # the command has ended, and its status is known: what comes while the interpreter ends changes nothing
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
@@ -33,11 +36,11 @@ def _run(name: str | None) -> None:
         return
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
-        print(help_text())
+        print(help_text(), flush=True)
     elif name == "--version":
         from vae_jax import __version__
 
-        print(__version__)
+        print(__version__, flush=True)
     else:
         try:
             command = COMMANDS.load(name, f"vae-jax {name}")

@@ -14,7 +14,7 @@ import numpy as np
 from vae_jax.data.sources.pictures import suffixes
 from vae_jax.errors import InputError
 from vae_jax.plots.images import grid
-from vae_jax.writing import atomic
+from vae_jax.writing import aside_of, atomic
 
 Columns = Mapping[str, np.ndarray]  # name -> `[n]`, or `[n, …]`
 COLUMNS = 10  # of images in a picture
@@ -188,7 +188,7 @@ def _pictures(aside: Path, suffix: str, main: str, flat: Mapping[str, Sequence[s
 
 @contextmanager
 def _atomic_folder(path: Path) -> Iterator[Path]:
-    aside = path.with_name(path.name + ".part")
+    aside = aside_of(path)
     shutil.rmtree(aside, ignore_errors=True)
     try:
         aside.mkdir()

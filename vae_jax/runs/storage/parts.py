@@ -18,7 +18,7 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation.populations import ModelResult
 from vae_jax.runs.configuration.cells import Cell
 from vae_jax.runs.configuration.datasets import Stored, stored_of
-from vae_jax.runs.configuration.resolved import CHOICES, SIZES
+from vae_jax.runs.configuration.resolved import CHOICES, SEEDS, SIZES
 from vae_jax.runs.process import hosts
 from vae_jax.runs.storage.store import Store
 from vae_jax.training import pure
@@ -126,7 +126,8 @@ def _expect_plain(part: Part) -> None:
     """
     numbers = [value for run in part.runs for value in run.values()]
     seeds = [run.get("seed") for run in part.runs]
-    if not all(type(value) in (int, float) for value in numbers) or not all(type(seed) is int for seed in seeds):
+    seeded = all(type(seed) is int and 0 <= seed < SEEDS for seed in seeds)
+    if not all(type(value) in (int, float) for value in numbers) or not seeded:
         raise ValueError("its members are not numbers")
     if part.choices.keys() - {*CHOICES, *SIZES} or not all(type(v) in (int, str) for v in part.choices.values()):
         raise ValueError("its choices are none")

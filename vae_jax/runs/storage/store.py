@@ -207,7 +207,9 @@ class Store:
         from orbax.checkpoint import v1 as ocp
 
         path, wanted = str(self._files(epoch).resolve()), _named(template)
-        saved: Mapping[str, Any] = ocp.metadata(path).metadata
+        saved: Mapping[str, Any] | None = ocp.metadata(path).metadata
+        if saved is None:
+            raise InputError(f"{path} does not say what it holds; go on with --resume, which trains it again.")
         other = sorted(saved.keys() ^ wanted.keys())
         other += [n for n in wanted if n in saved and not _fits(saved[n], wanted[n], count)]
         if other:
