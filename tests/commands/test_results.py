@@ -92,6 +92,8 @@ def test_codes_of_the_runs_own_data_say_the_part(tmp_path):
     found = pd.read_csv(run(encode, "rows", out=tmp_path / "codes.csv"))
     assert found.part.value_counts().to_dict() == {"train": 64, "validation": 8, "test": 8}
     assert sorted(found.id) == sorted(FRAME.who)
+    parts = pd.read_csv("rows/parts.csv")
+    assert parts.to_dict("list") == found[["id", "part"]].to_dict("list")
     arrays = np.load(run(encode, "rows", out=tmp_path / "codes.npz"))
     np.testing.assert_allclose(arrays["mean"], found[["z0", "z1"]], rtol=1e-6)
     assert np.load(run(encode, "rows", out=tmp_path / "codes.npy")).shape == (80, 2)

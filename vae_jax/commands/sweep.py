@@ -7,6 +7,7 @@ cores. More: python experiments/sweep.py --data mnist --betas 0.5 1 2 4 --seeds 
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ from vae_jax.runs.configuration.cells import Cell, cells
 from vae_jax.runs.configuration.config import SweepConfig
 from vae_jax.runs.configuration.resolved import resolve
 from vae_jax.runs.process import hosts
+from vae_jax.runs.storage.choosing import choose
 from vae_jax.runs.storage.folder import RunFolder, default_folder, free_folder
 from vae_jax.runs.storage.models import Models
 from vae_jax.runs.storage.results import write_csv
@@ -52,6 +54,7 @@ def main(config: SweepConfig) -> None:
     planned = cells(chosen, found.dataset, found.begun)
     say_understood(planned[0].experiment, found.words)
     with RunFolder(out, chosen) as folder:
+        folder.keep_parts(planned[0].experiment.data.ids)
         hosts.wait("folder made")
         train(folder, planned, chosen.config, devices)
 
@@ -80,6 +83,8 @@ def train(folder: RunFolder, planned: Sequence[Cell], config: SweepConfig, devic
     folder.summarise({"settings": entries, "models": len(rows), "seconds": seconds})
     draw(planned, rows, entries, shown, out)
     print(report(config, entries, len(rows), seconds, out, images=images))
+    with suppress(InputError):  # several losses or likelihoods, or no density: a choice of its own
+        choose(Models(out))
 
 
 class Shown(NamedTuple):

@@ -45,6 +45,7 @@ def main(config: Config) -> None:
     _expect_to_divide(config.batch_size, len(devices))
     say_understood(cell.experiment, found.words)
     with RunFolder(out, chosen) as folder:
+        folder.keep_parts(cell.experiment.data.ids)
         hosts.wait("folder made")
         summary = train(folder, cell, devices, stream=config.stream)
         rows = folder.rows() if hosts.is_first() else []

@@ -14,7 +14,7 @@ from vae_jax.plots.plot import PLOTS
 from vae_jax.trained.measures import Evaluation
 from vae_jax.trained.model import Trained
 
-COLUMNS = 10
+COLUMNS, ROWS = 10, 20  # of a picture; more labels than rows are not drawn
 
 
 @PLOTS.register("labels", images=True)
@@ -28,12 +28,19 @@ def draw_labels(model: Trained, path: Path, evaluation: Evaluation) -> None:
     """
     if not model.conditional:
         return
-    labels = jnp.arange(model.classes)
+    labels, names, title = _shown(model)
     noise = jax.random.normal(use(model.experiment.keys.pictures, "labels"), (COLUMNS, model.latent))
     z = jax.vmap(lambda y: _at_label(model.model.latent_prior(model.params, y), noise))(labels)
     decoded = model.decode(z.reshape(-1, z.shape[-1]), jnp.repeat(labels, COLUMNS))
-    names = [str(label) for label in range(len(labels))]
-    images.grid(decoded, COLUMNS, path, title="one z per column, one label per row", row_names=names)
+    images.grid(decoded, COLUMNS, path, title=f"one z per column, one label per row{title}", row_names=names)
+
+
+def _shown(model: Trained) -> tuple[jax.Array, list[str], str]:
+    """The labels that are drawn, their names, and what to add to the title if there are more."""
+    count = min(model.classes, ROWS)
+    names = model.description.class_names or tuple(map(str, range(model.classes)))
+    more = f" ({count} of {model.classes:,})" if count < model.classes else ""
+    return jnp.arange(count), list(names[:count]), more
 
 
 @PLOTS.register("swapped_labels", images=True)
@@ -51,15 +58,15 @@ def draw_swapped_labels(model: Trained, path: Path, evaluation: Evaluation) -> N
     chosen = Examples(*(jnp.asarray(leaf[:COLUMNS]) for leaf in model.data.test))
     columns = len(chosen.x)
     codes = model.codes(chosen, key).mean
-    labels = jnp.arange(model.classes)
+    labels, names, title = _shown(model)
     swapped = model.decode(jnp.tile(codes, (len(labels), 1)), jnp.repeat(labels, columns))
     pixels = model.recipe.preprocessed(use(key, "codes"), chosen.x)
     images.grid(
         jnp.concatenate([pixels, swapped]),
         columns,
         path,
-        title="test images (top), and their style under every label",
-        row_names=["image", *(str(label) for label in range(len(labels)))],
+        title=f"test images (top), and their style under every label{title}",
+        row_names=["image", *names],
     )
 
 

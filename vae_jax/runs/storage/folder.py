@@ -1,5 +1,7 @@
 """The folder of a run or a sweep: its configuration, a row for each model and epoch, and its results."""
 
+import csv
+import io
 import json
 import re
 import sys
@@ -16,7 +18,7 @@ from vae_jax.runs.process import hosts
 from vae_jax.runs.process.trackers import Trackers
 from vae_jax.runs.storage.events import Events
 from vae_jax.runs.storage.rows import Row, Rows
-from vae_jax.writing import write_json
+from vae_jax.writing import replace_file, write_json
 
 FORMAT = 2  # of a folder; version 0.1 wrote none
 
@@ -113,6 +115,21 @@ class RunFolder:
             return dict(json_of(self.path / "summary.json"))
         except (OSError, InputError, TypeError, ValueError):
             return {}
+
+    def keep_parts(self, ids: Sequence[Sequence[Any]] | None) -> None:
+        """Write `parts.csv`, which examples of the user's own belong to which part; once, when a run starts.
+
+        Args:
+          ids: of training, validation and testing; None for published data, whose parts are theirs.
+        """
+        file = self.path / "parts.csv"
+        if self._writes and ids is not None and not file.exists():
+            text = io.StringIO()
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(("id", "part"))
+            for part, names in zip(("train", "validation", "test"), ids, strict=True):
+                writer.writerows((name, part) for name in names)
+            replace_file(file, text.getvalue())
 
     def summarise(self, summary: Mapping[str, Any]) -> None:
         """Write `summary.json`, after the last row."""

@@ -107,6 +107,8 @@ class Models:
 
     def kept_epoch(self, at: _At) -> int:
         """The epoch whose parameters a model has: the best, if that was kept, else the last."""
+        if self.config.patience is None:
+            return at.part.epoch or max(at.part.store.steps())
         epoch, tree = self._restore(at.part, self._experiment(at.part))
         best = int(np.asarray(tree["best"]["epoch"])[at.index]) if "best" in tree else 0
         return best or epoch
