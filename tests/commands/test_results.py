@@ -130,6 +130,14 @@ def test_a_class_is_generated_and_named(tmp_path):
         run(generate, "images", n=4, class_="dog", out=tmp_path / "dogs2.npz")
 
 
+def test_a_feature_called_id_keeps_its_name(tmp_path):
+    frame = pd.DataFrame(RANDOM.randn(40, 2), columns=["id", "part"])
+    model = vae_jax.fit(frame, **{**SMALL, "hidden": (4,)}, out=tmp_path / "run", progress=False)
+    found = pd.read_csv(run(generate, tmp_path / "run", n=4, means=True, out=tmp_path / "new.csv"))
+    assert list(found.columns) == ["_id", "id", "part"] and found["_id"].tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(found[["id", "part"]], model.sample(4), rtol=1e-5)
+
+
 def test_generated_rows_have_the_names_and_spread_of_the_table(tmp_path):
     found = pd.read_csv(run(generate, "rows", n=3000, out=tmp_path / "new.csv"))
     assert list(found.columns) == ["id", *FEATURES] and len(found) == 3000

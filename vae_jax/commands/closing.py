@@ -82,7 +82,7 @@ def what_next(out: Path, *, images: bool, after: str) -> list[str]:
     for name in NEXT:
         if name != after and (images or name != "explore"):
             script = called.parent / f"{name}.py"
-            here = called.suffix == ".py" and script.is_file()
+            here = called.suffix == ".py" and script.is_file() and called.name != "main.py"
             lines[f"python {script} {folder}" if here else f"vae-jax {name} {folder}"] = NEXT[name]
     return ["Next:", *table(lines)] if lines else []
 

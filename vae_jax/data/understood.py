@@ -73,7 +73,9 @@ def _classes(dataset: Dataset, described: Description) -> str:
     occur = np.flatnonzero(count)
     if len(occur) <= NAMED:
         names: Sequence[str] = described.class_names or tuple(map(str, range(dataset.classes)))
-        return f"; {len(occur)} classes: " + ", ".join(f"{names[index]} {count[index]:,}" for index in occur)
+        return f"; {len(occur)} classes: " + ", ".join(
+            f"{' '.join(names[index].split())} {count[index]:,}" for index in occur
+        )
     least, most = count[occur].min(), count[occur].max()
     each = f"{least:,} each" if least == most else f"{least:,} to {most:,}"
     return f"; {len(occur):,} classes of {each}"

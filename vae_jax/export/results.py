@@ -81,10 +81,13 @@ def results(path: Path, *, main: str, flat: Mapping[str, Sequence[str]] | None =
 
 
 def _flattened(columns: Columns, flat: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
-    """A column for each number."""
+    """A column for each number; one of ours whose name a feature has gets a _ before it."""
     table: dict[str, np.ndarray] = {}
+    features = {name for name, values in columns.items() if values.ndim > 1 for name in flat[name]}
     for name, values in columns.items():
         if values.ndim == 1:
+            while name in features:
+                name = f"_{name}"
             table[name] = values
         else:
             table |= dict(zip(flat[name], np.moveaxis(values, 1, 0), strict=True))
